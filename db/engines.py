@@ -1,0 +1,106 @@
+"""Engines for one SQLite file: one connection that commits and checkpoints, and readers that can't.
+
+SQLite before 3.51.3 can corrupt a WAL database when two connections write or checkpoint at the
+same moment (sqlite.org/wal.html, "WAL-reset bug"). Everything here serves that rule: the writer
+engine has a single connection, readers are `query_only` and never checkpoint, and a lock file
+keeps other server processes out.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from db.errors import StartError
+
+_SHARED_PRAGMAS = (
+    # A mapped file turns an I/O error into a crash and widens the WAL-reset bug.
+    "PRAGMA mmap_size=0",
+    "PRAGMA temp_store=MEMORY",
+)
+_WRITER_PRAGMAS = (
+    *_SHARED_PRAGMAS,
+    "PRAGMA synchronous=FULL",
+    # macOS: without it fsync() leaves the data in the drive's cache.
+    "PRAGMA fullfsync=ON",
+    "PRAGMA foreign_keys=ON",
+    # Automatic checkpoints are passive and starve under constant readers: `checkpoint` below.
+    "PRAGMA wal_autocheckpoint=0",
+    "PRAGMA cache_size=-32000",
+)
+_READER_PRAGMAS = (*_SHARED_PRAGMAS, "PRAGMA query_only=ON", "PRAGMA cache_size=-8000")
+
+
+def sqlite_path(url: str) -> Path:
+    """Return the database file that a `sqlite+aiosqlite` URL names, made absolute.
+
+    Raises `StartError` for other databases, in-memory databases and folders that don't exist.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StartError(
+            f"{url!r} is not a database URL. Example: sqlite+aiosqlite:///bistro92.db"
+        ) from None
+    if parsed.drivername != "sqlite+aiosqlite":
+        raise StartError(
+            f"{parsed.drivername!r} databases are not supported yet: the URL must begin with "
+            "sqlite+aiosqlite:///"
+        )
+    name = parsed.database
+    if not name or name == ":memory:" or name.startswith("file:") or parsed.query:
+        raise StartError(
+            "The database must be a plain file: orders have to survive the process. "
+            "Example: sqlite+aiosqlite:///bistro92.db"
+        )
+    path = Path(name).resolve()
+    if not path.parent.is_dir():
+        raise StartError(f"The folder of the database {path} does not exist. Create it first.")
+    if path.is_dir():
+        raise StartError(f"The database {path} is a folder; it must be a file.")
+    return path
+
+
+def _on_connect(engine: AsyncEngine, pragmas: Sequence[str]) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(dbapi_connection: Any, _record: object) -> None:
+        # None: the driver begins no transactions of its own, so ours are the only ones.
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(pragma)
+        cursor.close()
+
+
+def create_writer_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
+    """Create the engine of the one connection that writes; each transaction is immediate."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
+    _on_connect(
+        engine,
+        (f"PRAGMA busy_timeout={busy_timeout_ms}", "PRAGMA journal_mode=WAL", *_WRITER_PRAGMAS),
+    )
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin_immediate(connection: Connection) -> None:
+        # A deferred transaction that writes after a read fails at once with "database is
+        # locked": the busy timeout does not apply to that step.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def create_reader_engine(path: Path, *, connections: int, busy_timeout_ms: int) -> AsyncEngine:
+    """Create the pool of readers. Each statement is its own snapshot; none stays open."""
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=busy_timeout_ms / 1000,
+        # There is never a transaction to roll back: save the hop to the driver's thread.
+        pool_reset_on_return=None,
+    )
+    _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *_READER_PRAGMAS))
+    return engine

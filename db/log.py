@@ -1,0 +1,101 @@
+"""The order log: its newest entries in memory, all of them in the database.
+
+The writer appends after each commit; everything else is a reader with a cursor. A reader that is
+within the newest entries is served from memory, one that is not from the database, page by page,
+by the same call: first connection, reconnect, slow screen and restart are one path.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+
+from db.errors import OverloadedError, UnavailableError
+from db.reader import OrderReader
+from db.records import LogEntry, LogHead
+
+logger = logging.getLogger("bistro92.log")
+
+# A reader that is stuck in sending holds one page: this bounds the memory of a slow screen.
+PAGE_ENTRIES = 20
+_READ_RETRY_SECONDS = 1.0
+
+
+class OrderLog:
+    """The published part of the log. Not thread-safe: it belongs to the event loop."""
+
+    def __init__(self, reader: OrderReader, head: LogHead, *, memory_max_entries: int) -> None:
+        self._reader = reader
+        self._head = head
+        self._memory_max_entries = memory_max_entries
+        self._newest: list[LogEntry] = []
+        self._longer = asyncio.Event()
+
+    @classmethod
+    async def load(cls, reader: OrderReader, *, memory_max_entries: int) -> "OrderLog":
+        """Open the log where the database left it, its newest entries in memory again."""
+        head = await reader.head()
+        log = cls(reader, head, memory_max_entries=memory_max_entries)
+        log._newest = await reader.entries(
+            epoch=head.epoch,
+            after=max(0, head.seq - memory_max_entries),
+            up_to=head.seq,
+            count=memory_max_entries,
+        )
+        return log
+
+    @property
+    def head(self) -> LogHead:
+        """The newest published place: readers see everything up to it and nothing after."""
+        return self._head
+
+    def append(self, entries: Sequence[LogEntry], head: LogHead) -> None:
+        """Publish committed entries and wake every waiting reader, once. For the writer only."""
+        if entries[0].seq != self._head.seq + 1 or entries[-1].seq != head.seq:
+            raise ValueError(f"entries {entries[0].seq}… don't follow entry {self._head.seq}")
+        self._newest.extend(entries)
+        del self._newest[: -self._memory_max_entries]
+        self._head = head
+        longer, self._longer = self._longer, asyncio.Event()
+        longer.set()
+
+    async def read(self, after: int, count: int = PAGE_ENTRIES) -> list[LogEntry]:
+        """Return up to `count` entries after a place, in order; none if there are none yet.
+
+        Raises `UnavailableError` or `OverloadedError` if they are no longer in memory and the
+        database can't be read.
+        """
+        if after >= self._head.seq:
+            return []
+        start = after - (self._head.seq - len(self._newest))
+        if start >= 0:
+            return self._newest[start : start + count]
+        return await self._reader.entries(
+            epoch=self._head.epoch, after=after, up_to=self._head.seq, count=count
+        )
+
+    async def wait_beyond(self, seq: int) -> None:
+        """Wait until the log has an entry after this place."""
+        while self._head.seq <= seq:
+            await self._longer.wait()
+
+    async def follow(self, after: int) -> AsyncGenerator[LogEntry]:
+        """Yield every entry after a place, each once and in order, then live, without end.
+
+        Holds no more than a page. While the database can't be read it waits: an error here would
+        end a screen's subscription for what is a pause.
+        """
+        while True:
+            for entry in await self._read_patiently(after):
+                yield entry
+                after = entry.seq
+                # A long replay to a fast socket would otherwise never let another task run.
+                await asyncio.sleep(0)
+            await self.wait_beyond(after)
+
+    async def _read_patiently(self, after: int) -> list[LogEntry]:
+        while True:
+            try:
+                return await self.read(after)
+            except (UnavailableError, OverloadedError) as error:
+                logger.warning("a reader waits at entry %d: %s", after, error)
+                await asyncio.sleep(_READ_RETRY_SECONDS)

@@ -1,0 +1,56 @@
+"""Bring a database to this version's tables at start, wholly or not at all."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.errors import StartError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+async def migrate(writer_engine: AsyncEngine, name: str, migrations: Path = MIGRATIONS) -> None:
+    """Apply all missing migrations in one transaction.
+
+    `name` is what error messages call the database. Raises `StartError`, having changed nothing,
+    if the database is from a newer version, is not Bistro92's, can't be read, or if a migration
+    fails.
+    """
+    try:
+        async with writer_engine.begin() as connection:
+            await connection.run_sync(_upgrade, name, migrations)
+    except DBAPIError as error:
+        raise StartError(
+            f"The database {name} can't be opened or migrated: {error.orig}. Nothing was changed."
+        ) from error
+
+
+def _upgrade(connection: Connection, name: str, migrations: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    # env.py runs on this connection, inside the transaction that the caller began.
+    config.attributes["connection"] = connection
+    _refuse_foreign(connection, name, ScriptDirectory.from_config(config))
+    command.upgrade(config, "head")
+
+
+def _refuse_foreign(connection: Connection, name: str, scripts: ScriptDirectory) -> None:
+    present = MigrationContext.configure(connection).get_current_heads()
+    known = {revision.revision for revision in scripts.walk_revisions()}
+    if unknown := set(present) - known:
+        raise StartError(
+            f"The database {name} is from a newer version of Bistro92 (revision "
+            f"{', '.join(sorted(unknown))}; this version knows up to "
+            f"{scripts.get_current_head()}). Upgrade Bistro92, or use another database."
+        )
+    if not present and (tables := inspect(connection).get_table_names()):
+        raise StartError(
+            f"The database {name} is not Bistro92's: it has tables ({', '.join(tables[:3])}) but "
+            "no revision. Set BISTRO92_DATABASE_URL to another file."
+        )

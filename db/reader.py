@@ -1,0 +1,202 @@
+"""Read orders and log entries from the database, newest place first or oldest.
+
+Every read is one statement, so it sees one snapshot and leaves no transaction open. The caller
+bounds it by the log's head: what is committed but not yet published is not seen, so that a
+cursor from a query is never ahead of the log.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Select, Subquery, bindparam, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from db.cursor import encode_cursor
+from db.errors import OverloadedError, UnavailableError
+from db.records import LogEntry, LogHead, Order, OrderItem
+from db.tables import log_entries, log_head, order_items, orders
+
+_EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
+_ORDER_COLUMNS = (orders.c.id, orders.c.seq, orders.c.table_name, orders.c.created_at_us)
+_BETWEEN = (orders.c.seq > bindparam("newer_than"), orders.c.seq < bindparam("older_than"))
+
+
+def _with_items(page: Subquery) -> Select[Any]:
+    return select(page, order_items.c.name, order_items.c.quantity).join(
+        order_items, order_items.c.order_id == page.c.id
+    )
+
+
+def _page_statement(*, of_table: bool, newest_first: bool) -> Select[Any]:
+    page = select(*_ORDER_COLUMNS).where(*_BETWEEN).limit(bindparam("count"))
+    if of_table:
+        page = page.where(orders.c.table_name == bindparam("table"))
+    page = page.order_by(orders.c.seq.desc() if newest_first else orders.c.seq)
+    rows = page.subquery("page")
+    return _with_items(rows).order_by(
+        rows.c.seq.desc() if newest_first else rows.c.seq, order_items.c.position
+    )
+
+
+def _entries_statement() -> Select[Any]:
+    page = (
+        select(log_entries.c.seq, log_entries.c.kind, log_entries.c.order_id)
+        .where(
+            log_entries.c.seq > bindparam("after"),
+            log_entries.c.seq <= bindparam("up_to"),
+        )
+        .order_by(log_entries.c.seq)
+        .limit(bindparam("count"))
+        .subquery("entry")
+    )
+    return (
+        select(
+            *(column.label(f"order_{column.name}") for column in _ORDER_COLUMNS),
+            order_items.c.name,
+            order_items.c.quantity,
+            page.c.seq.label("entry_seq"),
+            page.c.kind,
+        )
+        .join_from(page, orders, orders.c.id == page.c.order_id)
+        .join(order_items, order_items.c.order_id == orders.c.id)
+        .order_by(page.c.seq, order_items.c.position)
+    )
+
+
+# Built once: building a statement costs more than running it.
+_PAGES = {
+    (of_table, newest_first): _page_statement(of_table=of_table, newest_first=newest_first)
+    for of_table in (False, True)
+    for newest_first in (False, True)
+}
+_ANY = select(orders.c.id).where(*_BETWEEN).limit(1)
+_ANY_OF_TABLE = _ANY.where(orders.c.table_name == bindparam("table"))
+_ENTRIES = _entries_statement()
+_HEAD = select(log_head.c.epoch, log_head.c.last_seq, log_head.c.last_order_id)
+_SEQ_OF_ORDER = select(orders.c.seq).where(orders.c.id == bindparam("id"))
+_ORDER = _with_items(
+    select(*_ORDER_COLUMNS)
+    .where(orders.c.id == bindparam("id"), orders.c.seq <= bindparam("up_to"))
+    .subquery("one")
+).order_by(order_items.c.position)
+_BY_KEY = _with_items(
+    select(*_ORDER_COLUMNS, orders.c.idempotency_key)
+    .where(orders.c.idempotency_key.in_(bindparam("keys", expanding=True)))
+    .subquery("keyed")
+).order_by("id", order_items.c.position)
+
+
+def to_datetime(microseconds: int) -> datetime:
+    """Turn a stored time into a UTC datetime, exactly."""
+    return _EPOCH_START + timedelta(microseconds=microseconds)
+
+
+def _to_orders(rows: Iterable[Any], epoch: bytes) -> Iterator[tuple[Any, Order]]:
+    """Group rows (order columns, then name and quantity) into orders, each with its first row."""
+    for _, group in groupby(rows, key=lambda row: row[0]):
+        lines = list(group)
+        first = lines[0]
+        order_id, seq, table, created_at_us = first[:4]
+        items = tuple(OrderItem(line.name, line.quantity) for line in lines)
+        created_at = to_datetime(created_at_us)
+        yield first, Order(order_id, seq, table, items, created_at, encode_cursor(epoch, seq))
+
+
+async def read_head(connection: AsyncConnection) -> LogHead:
+    """Return the log's head as this connection sees it."""
+    row = (await connection.execute(_HEAD)).one()
+    return LogHead(bytes.fromhex(row.epoch), row.last_seq, row.last_order_id)
+
+
+async def read_keyed_orders(
+    connection: AsyncConnection, keys: Sequence[str], epoch: bytes
+) -> dict[str, Order]:
+    """Return the stored orders that have one of these idempotency keys, by key."""
+    rows = await connection.execute(_BY_KEY, {"keys": keys})
+    return {row.idempotency_key: order for row, order in _to_orders(rows, epoch)}
+
+
+class OrderReader:
+    """Reads committed orders and entries.
+
+    Raises `UnavailableError` when the database can't be read and `OverloadedError` when no
+    connection becomes free in time.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def head(self) -> LogHead:
+        """Return the committed head of the log."""
+        with _clear_errors():
+            async with self._engine.connect() as connection:
+                return await read_head(connection)
+
+    async def order(self, order_id: int, *, epoch: bytes, up_to: int) -> Order | None:
+        """Return an order, if its place in the log is not beyond `up_to`."""
+        rows = await self._rows(_ORDER, id=order_id, up_to=up_to)
+        return next((order for _, order in _to_orders(rows, epoch)), None)
+
+    async def page(
+        self,
+        *,
+        epoch: bytes,
+        newer_than: int,
+        older_than: int,
+        table: str | None,
+        count: int,
+        newest_first: bool,
+    ) -> list[Order]:
+        """Return up to `count` orders between two places (both exclusive), from one end."""
+        rows = await self._rows(
+            _PAGES[table is not None, newest_first],
+            newer_than=newer_than,
+            older_than=older_than,
+            table=table,
+            count=count,
+        )
+        return [order for _, order in _to_orders(rows, epoch)]
+
+    async def any_order(self, *, newer_than: int, older_than: int, table: str | None) -> bool:
+        """Tell whether there is an order between two places, both exclusive."""
+        statement = _ANY if table is None else _ANY_OF_TABLE
+        return bool(
+            await self._rows(statement, newer_than=newer_than, older_than=older_than, table=table)
+        )
+
+    async def seq_of(self, order_id: int) -> int | None:
+        """Return the place of an order's creation in the log."""
+        rows = await self._rows(_SEQ_OF_ORDER, id=order_id)
+        return rows[0].seq if rows else None
+
+    async def entries(self, *, epoch: bytes, after: int, up_to: int, count: int) -> list[LogEntry]:
+        """Return up to `count` entries of the log in order, `after` exclusive, `up_to` not."""
+        rows = await self._rows(_ENTRIES, after=after, up_to=up_to, count=count)
+        return [
+            LogEntry(first.entry_seq, first.kind, order)
+            for _, lines in groupby(rows, key=lambda row: row.entry_seq)
+            for first, order in _to_orders(lines, epoch)
+        ]
+
+    async def _rows(self, statement: Select[Any], **parameters: object) -> Sequence[Any]:
+        if parameters.get("table", "") is None:
+            del parameters["table"]
+        with _clear_errors():
+            async with self._engine.connect() as connection:
+                rows: Sequence[Any] = (await connection.execute(statement, parameters)).all()
+                return rows
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise OverloadedError("Too many reads are waiting. Try again shortly.") from error
+    except DBAPIError as error:
+        raise UnavailableError("The database can't be read now. Try again shortly.") from error

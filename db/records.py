@@ -1,0 +1,62 @@
+"""The values that leave `db`: plain, immutable, without SQL or GraphQL in them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class OrderItem:
+    """One line of an order."""
+
+    name: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order that has been validated but not stored."""
+
+    table: str
+    items: tuple[OrderItem, ...]
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A stored order. `id` counts orders from 1 without gaps; `seq` is its place in the log."""
+
+    id: int
+    seq: int
+    table: str
+    items: tuple[OrderItem, ...]
+    created_at: datetime
+    cursor: str
+
+    def has_content_of(self, new: NewOrder) -> bool:
+        """Tell whether `new` asks for what this order already is."""
+        return self.table == new.table and self.items == new.items
+
+
+class EntryKind(StrEnum):
+    """What an entry of the log records. Later kinds are changes of an order's state."""
+
+    ORDER_CREATED = "order_created"
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One change. `kind` is plain text: a reader must pass over kinds that it doesn't know."""
+
+    seq: int
+    kind: str
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """The newest place in the log. Sequence numbers and order ids count different things."""
+
+    epoch: bytes
+    seq: int
+    order_id: int

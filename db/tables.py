@@ -1,0 +1,83 @@
+"""The SQLModel tables. Migrations create them; a test holds the two equal.
+
+Only `db` reads these. The hot path uses the Core tables at the end of the module: the ORM's unit
+of work costs ten times an `executemany`.
+"""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, Table, text
+from sqlmodel import Field, SQLModel
+
+# SQLite makes only an INTEGER primary key the row id; PostgreSQL needs BIGINT for the range.
+BigInt = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _key_column(*args: Any) -> Column[int]:
+    return Column(BigInt, *args, primary_key=True, autoincrement=False)
+
+
+class OrderRow(SQLModel, table=True):
+    """An order. `seq` repeats its creation entry's number so that paging needs no join."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        Index("ux_orders_seq", "seq", unique=True),
+        Index("ix_orders_table_name_seq", "table_name", "seq"),
+        Index(
+            "ux_orders_idempotency_key",
+            "idempotency_key",
+            unique=True,
+            # Most orders have no key: without the condition each would still cost an entry.
+            sqlite_where=text("idempotency_key IS NOT NULL"),
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+    )
+
+    id: int = Field(sa_column=_key_column())
+    seq: int = Field(sa_type=BigInt)
+    table_name: str
+    created_at_us: int = Field(sa_type=BigInt)
+    idempotency_key: str | None = None
+
+
+class OrderItemRow(SQLModel, table=True):
+    """One line of an order; `position` counts from 0 in the order given."""
+
+    __tablename__ = "order_items"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    order_id: int = Field(sa_column=_key_column(ForeignKey("orders.id")))
+    position: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    name: str
+    quantity: int
+
+
+class LogEntryRow(SQLModel, table=True):
+    """One entry of the order log: what happened, to which order, when."""
+
+    __tablename__ = "log_entries"
+
+    seq: int = Field(sa_column=_key_column())
+    kind: str
+    order_id: int = Field(sa_column=Column(BigInt, ForeignKey("orders.id"), nullable=False))
+    created_at_us: int = Field(sa_type=BigInt)
+
+
+class LogHeadRow(SQLModel, table=True):
+    """The log's head: always one row. Whoever updates it numbers the next entries."""
+
+    __tablename__ = "log_head"
+    __table_args__ = (CheckConstraint("id = 1", name="ck_log_head_one_row"),)
+
+    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    epoch: str
+    last_seq: int = Field(sa_type=BigInt)
+    last_order_id: int = Field(sa_type=BigInt)
+
+
+metadata = SQLModel.metadata
+orders: Table = metadata.tables["orders"]
+order_items: Table = metadata.tables["order_items"]
+log_entries: Table = metadata.tables["log_entries"]
+log_head: Table = metadata.tables["log_head"]

@@ -1,0 +1,189 @@
+"""The writer: the one task that commits. Orders that arrive during a commit form the next batch.
+
+It numbers, stores and publishes, then answers. A caller that is cancelled while it waits changes
+nothing: its order is stored and every screen sees it, because publishing is not the caller's.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import insert, update
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from db.errors import IdempotencyKeyReusedError, OverloadedError, UnavailableError
+from db.log import OrderLog
+from db.numbering import Batch
+from db.reader import read_head, read_keyed_orders
+from db.records import NewOrder, Order
+from db.tables import log_entries, log_head, order_items, orders
+
+logger = logging.getLogger("bistro92.writer")
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    order: NewOrder
+    answer: asyncio.Future[Order]
+
+
+class Writer:
+    """Stores orders in batches: one transaction and one `fsync` for all that wait.
+
+    `after_commit` runs between batches, on the writer's task (SQLite: checkpoints). Use as an
+    async context manager: leaving it commits and answers what is queued.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        log: OrderLog,
+        *,
+        batch_max_orders: int,
+        queue_max_orders: int,
+        after_commit: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._engine = engine
+        self._log = log
+        self._batch_max_orders = batch_max_orders
+        self._queue_max_orders = queue_max_orders
+        self._after_commit = after_commit
+        self._waiting: deque[_Waiting] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._failing = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Writer":
+        self._task = asyncio.create_task(self._run(), name="bistro92-writer")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether orders are accepted."""
+        return self._task is not None and not self._task.done() and not self._closing
+
+    async def create_order(self, order: NewOrder) -> Order:
+        """Store an order; return it when it is on disk and published.
+
+        With an idempotency key that is already stored, the first order comes back and nothing is
+        written. Cancelling this call does not cancel the order. Raises `OverloadedError` at once
+        when the queue is full, `IdempotencyKeyReusedError` when the key belongs to a different
+        order, and `UnavailableError` when the database can't be written or the writer is closing;
+        in each case the order is not stored.
+        """
+        if not self.alive:
+            raise UnavailableError("The service is stopping. Try again shortly.")
+        if len(self._waiting) >= self._queue_max_orders:
+            raise OverloadedError("Too many orders are waiting. Try again shortly.")
+        waiting = _Waiting(order, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._wake.set()
+        return await waiting.answer
+
+    async def close(self) -> None:
+        """Accept no more orders, commit and answer those that wait, and end."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            # Shielded: a caller that gives up waiting must not cancel a commit half-way.
+            await asyncio.shield(self._task)
+
+    async def _run(self) -> None:
+        while True:
+            if self._waiting:
+                await self._process(self._take_batch())
+                await self._after_commit()
+            elif self._closing:
+                return
+            else:
+                self._wake.clear()
+                await self._wake.wait()
+
+    def _take_batch(self) -> list[_Waiting]:
+        count = min(len(self._waiting), self._batch_max_orders)
+        return [self._waiting.popleft() for _ in range(count)]
+
+    async def _process(self, batch: Sequence[_Waiting]) -> None:
+        """Store a batch and answer its callers; never raises, so that the writer goes on."""
+        try:
+            outcomes = await self._store([waiting.order for waiting in batch])
+        except Exception as error:
+            await self._process_failed(batch, error)
+            return
+        self._note_recovery()
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            _answer(waiting, outcome)
+
+    async def _process_failed(self, batch: Sequence[_Waiting], error: Exception) -> None:
+        if _is_unavailable(error):
+            self._note_failure(error)
+            unavailable = UnavailableError("The order could not be stored. Try again shortly.")
+            for waiting in (*batch, *self._give_up_if_closing()):
+                _answer(waiting, unavailable)
+        elif len(batch) == 1:
+            _answer(batch[0], error)
+        else:
+            # One order may be the cause: each gets a transaction of its own.
+            for waiting in batch:
+                await self._process([waiting])
+
+    def _give_up_if_closing(self) -> list[_Waiting]:
+        waiting = list(self._waiting) if self._closing else []
+        if waiting:
+            self._waiting.clear()
+        return waiting
+
+    async def _store(self, new: Sequence[NewOrder]) -> list[Order | IdempotencyKeyReusedError]:
+        """Store a batch in one transaction, publish it, and return an outcome for each order."""
+        async with self._engine.begin() as connection:
+            head = await read_head(connection)
+            keys = [order.idempotency_key for order in new if order.idempotency_key is not None]
+            keyed = await read_keyed_orders(connection, keys, head.epoch) if keys else {}
+            batch = Batch(head, keyed, created_at_us=time.time_ns() // 1000)
+            outcomes = [batch.place(order) for order in new]
+            if batch.entries:
+                await _insert(connection, batch)
+        if batch.entries:
+            self._log.append(batch.entries, batch.head)
+        return outcomes
+
+    def _note_failure(self, error: Exception) -> None:
+        if not self._failing:
+            logger.error("orders can't be stored: %s", error.__cause__ or error)
+        self._failing = True
+
+    def _note_recovery(self) -> None:
+        if self._failing:
+            logger.warning("orders are stored again")
+        self._failing = False
+
+
+async def _insert(connection: AsyncConnection, batch: Batch) -> None:
+    await connection.execute(insert(orders), batch.order_rows())
+    await connection.execute(insert(order_items), batch.item_rows())
+    await connection.execute(insert(log_entries), batch.entry_rows())
+    await connection.execute(
+        update(log_head).values(last_seq=batch.head.seq, last_order_id=batch.head.order_id)
+    )
+
+
+def _answer(waiting: _Waiting, outcome: Order | Exception) -> None:
+    if waiting.answer.done():  # the caller was cancelled; its order stands
+        return
+    if isinstance(outcome, Exception):
+        waiting.answer.set_exception(outcome)
+    else:
+        waiting.answer.set_result(outcome)
+
+
+def _is_unavailable(error: Exception) -> bool:
+    """Tell whether the database failed (full, locked, I/O), not what it was asked to store."""
+    return isinstance(error, DatabaseError) and not isinstance(error, DataError | IntegrityError)

@@ -1,0 +1,1 @@
+"""What tests share: a server process, a client that reads like the protocol, orders, waiting."""

@@ -1,0 +1,133 @@
+"""A real server process on a real port and a real file."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx2 as httpx
+import psutil
+
+from tests.support.waiting import DEADLINE_SECONDS, wait_until
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def clean_environment(**settings: object) -> dict[str, str]:
+    """Return the environment with these settings and no other `BISTRO92_` name."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BISTRO92_")}
+    return kept | {f"BISTRO92_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+class ServerProcess:
+    """`python app.py` on one database; may be stopped, killed and started again."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.database = folder / "bistro92.db"
+        self.port = free_port()
+        self._log_path = folder / "server.log"
+        self._environment = clean_environment(
+            **{"port": self.port, "database_url": f"sqlite+aiosqlite:///{self.database}"} | settings
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+        self.http = httpx.Client(base_url=self.url, timeout=DEADLINE_SECONDS)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def socket_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/graphql"
+
+    @property
+    def process(self) -> psutil.Process:
+        assert self._process is not None
+        return psutil.Process(self._process.pid)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        return self._log_path.read_text()
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Start the process without waiting for it to be ready."""
+        with self._log_path.open("ab") as log:
+            command = [sys.executable, "app.py"]
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
+            )
+        return self._process
+
+    def start(self) -> None:
+        process = self.spawn()
+        wait_until(lambda: self._is_ready() or process.poll() is not None, "the server to be ready")
+        assert process.poll() is None, self.log
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.http.get("/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def kill(self) -> None:
+        """End the process as a power cut would, as far as the process can tell."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(DEADLINE_SECONDS)
+
+    def stop(self) -> int:
+        """Ask the process to stop, and return its exit status."""
+        assert self._process is not None
+        if self.is_running:
+            self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(DEADLINE_SECONDS)
+
+    def __enter__(self) -> "ServerProcess":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.http.close()
+        if self.is_running:
+            self.kill()
+
+    def post(self, body: bytes) -> httpx.Response:
+        """Send a body as it is."""
+        headers = {"content-type": "application/json"}
+        return self.http.post("/graphql", content=body, headers=headers)
+
+    def execute(self, query: str, **variables: object) -> dict[str, Any]:
+        """Run an operation over HTTP and return the whole response body."""
+        response = self.post(json.dumps({"query": query, "variables": variables}).encode())
+        assert response.status_code == 200, response.text
+        body: dict[str, Any] = response.json()
+        return body
+
+    def data(self, query: str, **variables: object) -> dict[str, Any]:
+        """Run an operation that must succeed and return its data."""
+        body = self.execute(query, **variables)
+        assert "errors" not in body, body["errors"]
+        data: dict[str, Any] = body["data"]
+        return data
