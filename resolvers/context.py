@@ -1,0 +1,27 @@
+"""What every resolver is handed: the running service and who asks."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from db.log import OrderLog
+from db.reader import OrderReader
+from db.writer import Writer
+
+
+@dataclass(slots=True)
+class Service:
+    """The running parts behind the API. `answering` are the tasks whose order was accepted."""
+
+    writer: Writer
+    log: OrderLog
+    reader: OrderReader
+    draining: bool = False
+    answering: set[asyncio.Task[object]] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The context of one HTTP request, or of one WebSocket and all its operations."""
+
+    service: Service
+    request_id: str

@@ -1,0 +1,9 @@
+"""The limits of the API. Descriptions and messages quote these, so there is one place to change."""
+
+TABLE_MAX_CHARACTERS = 64
+ORDER_MAX_ITEMS = 100
+ITEM_NAME_MAX_CHARACTERS = 100
+QUANTITY_MAX = 999
+IDEMPOTENCY_KEY_MAX_CHARACTERS = 128
+PAGE_MAX_ORDERS = 200
+PAGE_DEFAULT_ORDERS = 50

@@ -1,0 +1,109 @@
+"""`order` and `orders`: read orders back, newest first, by place in the log."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from db.cursor import place_of
+from db.records import Order
+from resolvers.context import Service
+from resolvers.limits import PAGE_DEFAULT_ORDERS
+from resolvers.validation import BadUserInputError, validate_count, validate_table
+
+# No more digits than an id can have: a longer number doesn't fit the database's integers.
+_ORDER_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class PageInfo:
+    """Where a page stands in its list."""
+
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEdge:
+    """An order and its cursor."""
+
+    node: Order
+
+    @property
+    def cursor(self) -> str:
+        """The order's place in the log."""
+        return self.node.cursor
+
+
+@dataclass(frozen=True, slots=True)
+class OrderConnection:
+    """A page of orders, newest first."""
+
+    nodes: Sequence[Order]
+    page_info: PageInfo
+
+    @property
+    def edges(self) -> list[OrderEdge]:
+        """The same orders in Relay's form."""
+        return [OrderEdge(order) for order in self.nodes]
+
+
+async def get_order(service: Service, order_id: str) -> Order | None:
+    """Return one order; None if there is none, or the text can't be an id."""
+    if not _ORDER_ID.fullmatch(order_id):
+        return None
+    head = service.log.head
+    return await service.reader.order(int(order_id), epoch=head.epoch, up_to=head.seq)
+
+
+async def list_orders(
+    service: Service,
+    *,
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+    table: str | None,
+) -> OrderConnection:
+    """Return a page of the list of orders, newest first; `after` means older, `before` newer.
+
+    Orders placed meanwhile have newer places, so they never move what a pager has yet to see.
+    Raises `BadUserInputError`, `BadCursorError`, `CursorExpiredError`, and the reader's errors.
+    """
+    table = validate_table(table)
+    validate_count("first", first)
+    validate_count("last", last)
+    if first is not None and last is not None:
+        raise BadUserInputError("first and last can't be given together.")
+    head = service.log.head
+    older_than = head.seq + 1 if after is None else place_of("after", after, head)
+    newer_than = 0 if before is None else place_of("before", before, head)
+    backward = last is not None
+    count = last or first or PAGE_DEFAULT_ORDERS
+    found = await service.reader.page(
+        epoch=head.epoch,
+        newer_than=newer_than,
+        older_than=older_than,
+        table=table,
+        count=count + 1,
+        newest_first=not backward,
+    )
+    more, nodes = len(found) > count, found[:count]
+    if backward:
+        nodes.reverse()
+    newer = after is not None and await service.reader.any_order(
+        newer_than=older_than - 1, older_than=head.seq + 1, table=table
+    )
+    older = before is not None and await service.reader.any_order(
+        newer_than=0, older_than=newer_than + 1, table=table
+    )
+    return OrderConnection(
+        nodes,
+        PageInfo(
+            has_next_page=older or (more and not backward),
+            has_previous_page=newer or (more and backward),
+            start_cursor=nodes[0].cursor if nodes else None,
+            end_cursor=nodes[-1].cursor if nodes else None,
+        ),
+    )

@@ -1,0 +1,92 @@
+"""Validation: everything that is wrong, with its field, and nothing else."""
+
+import unicodedata
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from db.records import NewOrder, OrderItem
+from resolvers.validation import OrderErrorCode, validate_order
+
+ANY_TEXT = st.text(st.characters(codec=None)) | st.text("\ud800\x00\t \n", max_size=3)
+ANY_INT = st.integers(-(2**31), 2**31 - 1)
+ITEMS = st.lists(st.builds(OrderItem, ANY_TEXT, ANY_INT), max_size=130)
+
+
+def is_good(text: str, limit: int) -> bool:
+    """Say in other words than the code what a good text is."""
+    refused = {"Cc", "Cs"}
+    return 1 <= len(text) <= limit and not refused & {unicodedata.category(c) for c in text}
+
+
+@given(ANY_TEXT, ITEMS, st.none() | ANY_TEXT)
+@example("x" * 64, [OrderItem("y" * 100, 999)] * 100, "z" * 128)
+@example("x" * 65, [OrderItem("y" * 101, 1000)] * 101, "z" * 129)
+@example("", [], "")
+@example("🍜", [OrderItem("Crème brûlée", 1)], None)
+def test_order_is_accepted_exactly_if_every_field_is_within_its_limits(
+    table: str, items: list[OrderItem], key: str | None
+) -> None:
+    result = validate_order(table, items, key)
+    bad_fields = {
+        *(["table"] if not is_good(table.strip(), 64) else []),
+        *(["items"] if not 1 <= len(items) <= 100 else []),
+        *(["idempotencyKey"] if key is not None and not is_good(key, 128) else []),
+        *(
+            f"items.{i}.name"
+            for i, item in enumerate(items[:100])
+            if not is_good(item.name.strip(), 100)
+        ),
+        *(
+            f"items.{i}.quantity"
+            for i, item in enumerate(items[:100])
+            if not 1 <= item.quantity <= 999
+        ),
+    }
+    if bad_fields:
+        assert isinstance(result, list)
+        assert {error.field for error in result} == bad_fields
+        for error in result:
+            assert error.message.startswith(f"{error.field} ")
+            error.message.encode()
+    else:
+        trimmed = tuple(OrderItem(item.name.strip(), item.quantity) for item in items)
+        assert result == NewOrder(table.strip(), trimmed, key)
+
+
+def test_each_error_has_its_code_and_names_its_limit() -> None:
+    items = [OrderItem(" ", 0), OrderItem("a\x07", 1), OrderItem("x" * 101, 2**31 - 1)]
+    found = validate_order("t" * 65, items, "k" * 129)
+    assert isinstance(found, list)
+    assert [(error.field, error.code.name, error.message) for error in found] == [
+        ("table", "TOO_LONG", "table must have at most 64 characters, not 65."),
+        ("items.0.name", "BLANK", "items.0.name must not be blank."),
+        (
+            "items.0.quantity",
+            "QUANTITY_OUT_OF_RANGE",
+            "items.0.quantity must be within 1–999, not 0.",
+        ),
+        (
+            "items.1.name",
+            "INVALID_CHARACTER",
+            "items.1.name must not contain control characters or lone surrogates.",
+        ),
+        ("items.2.name", "TOO_LONG", "items.2.name must have at most 100 characters, not 101."),
+        (
+            "items.2.quantity",
+            "QUANTITY_OUT_OF_RANGE",
+            "items.2.quantity must be within 1–999, not 2147483647.",
+        ),
+        (
+            "idempotencyKey",
+            "TOO_LONG",
+            "idempotencyKey must have at most 128 characters, not 129.",
+        ),
+    ]
+
+
+def test_huge_list_is_refused_without_an_error_for_each_item() -> None:
+    found = validate_order("1", [OrderItem("", 0)] * 1_000_000, None)
+    assert isinstance(found, list)
+    assert found[0].code is OrderErrorCode.TOO_MANY_ITEMS
+    assert len(found) == 201
