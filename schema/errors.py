@@ -1,0 +1,75 @@
+"""Errors on their way out: every one gets a code, and nothing unexpected is told to a client.
+
+Expected failures below the API are `Bistro92Error`; what GraphQL itself refuses (syntax,
+validation, variables) is shown as it is; everything else is logged with the request's id and
+becomes "Unexpected error." with that id.
+"""
+
+import logging
+
+from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.extensions import MaskErrors
+from strawberry.types import ExecutionContext
+
+from db.errors import Bistro92Error
+
+logger = logging.getLogger("bistro92.errors")
+
+UNEXPECTED_MESSAGE = "Unexpected error."
+
+
+def _cause(error: GraphQLError) -> Exception | None:
+    """Return what a resolver raised; None for what GraphQL itself refuses."""
+    cause: Exception | None = error
+    while isinstance(cause, GraphQLError):
+        cause = cause.original_error
+    return cause
+
+
+def _code(error: GraphQLError) -> str:
+    match _cause(error):
+        case Bistro92Error() as expected:
+            return expected.code
+        case None if isinstance(error, GraphQLSyntaxError):
+            return "GRAPHQL_PARSE_FAILED"
+        case None if error.original_error is not None:  # a variable that could not be coerced
+            return "BAD_USER_INPUT"
+        case None:
+            return "GRAPHQL_VALIDATION_FAILED"
+        case _:
+            return "INTERNAL_SERVER_ERROR"
+
+
+def _is_unexpected(error: GraphQLError) -> bool:
+    cause = _cause(error)
+    return cause is not None and not isinstance(cause, Bistro92Error)
+
+
+def log_unexpected(errors: list[GraphQLError], context: ExecutionContext | None) -> None:
+    """Log what clients are not told, with the id that they are told."""
+    request_id = getattr(getattr(context, "context", None), "request_id", None)
+    for error in filter(_is_unexpected, errors):
+        logger.error(
+            "unexpected error at %s in request %s", error.path, request_id, exc_info=_cause(error)
+        )
+
+
+class CodedErrors(MaskErrors):
+    """Give each error its code and mask the unexpected, for results and for streamed results."""
+
+    def anonymise_error(self, error: GraphQLError) -> GraphQLError:
+        """Return the error as the client may see it."""
+        extensions = {"code": _code(error), **(error.extensions or {})}
+        message = error.message
+        if _is_unexpected(error):
+            message = UNEXPECTED_MESSAGE
+            request_id = getattr(self.execution_context.context, "request_id", None)
+            extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id}
+        return GraphQLError(
+            message,
+            nodes=error.nodes,
+            source=error.source,
+            positions=error.positions,
+            path=error.path,
+            extensions=extensions,
+        )
