@@ -1,0 +1,88 @@
+"""The uvicorn server as Bistro92 runs it."""
+
+import copy
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.config import LOGGING_CONFIG
+
+_GRACEFUL_SHUTDOWN_SECONDS = 3
+
+
+def server_config(
+    app: ASGIApp, *, log_level: str, websocket_message_max_bytes: int
+) -> uvicorn.Config:
+    """Return uvicorn's options; each differs from its default for a reason."""
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        # The implementation with flow control: a slow screen holds up only itself.
+        ws="websockets-sansio",
+        # Doubles the memory of a screen, and frames could not be shared between screens.
+        ws_per_message_deflate=False,
+        ws_max_size=websocket_message_max_bytes,
+        # uvicorn closes with 1011, which graphql-ws clients take as final: the socket pings.
+        ws_ping_interval=None,
+        timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        log_level=log_level,
+        log_config=_log_config(log_level),
+    )
+
+
+def _log_config(log_level: str) -> dict[str, Any]:
+    config = copy.deepcopy(LOGGING_CONFIG)
+    own = {"handlers": ["default"], "level": log_level.upper(), "propagate": False}
+    config["loggers"]["bistro92"] = own
+    return config
+
+
+class Server(uvicorn.Server):
+    """Stops in the order that loses nothing: accept no more, drain, then close the sockets.
+
+    uvicorn alone closes WebSockets first, and the mutations running on them go unanswered.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, drain: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._drain = drain
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop the server."""
+        for server in self.servers:
+            server.close()
+        await self._drain()
+        await super().shutdown(sockets)
+
+    def run_until_stopped(self, sockets: Sequence[socket.socket]) -> None:
+        """Serve until SIGTERM or SIGINT; a graceful stop leaves the exit status 0."""
+
+        def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+            raise SystemExit(0)
+
+        # uvicorn raises the signal again when it is done; the default would end us with 143.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+        self.run(sockets=list(sockets))
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Bind, but don't listen yet, to every address that `host` names. Raises `OSError`."""
+    sockets = []
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for family, kind, protocol, _, address in dict.fromkeys(found):
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(address)
+        sockets.append(bound)
+    return sockets

@@ -1,0 +1,65 @@
+"""Settings: misspelt or bad ones stop the start; the README lists them all."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from app import Settings, load_settings
+from db.errors import StartError
+from tests.support.server import ROOT, clean_environment
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (
+            "BISTRO92_PROT",
+            "1",
+            "BISTRO92_PROT is not a setting of Bistro92. Did you mean BISTRO92_PORT?",
+        ),
+        ("BISTRO92_PORT", "80x", "BISTRO92_PORT: .*valid integer.*'80x'"),
+        ("BISTRO92_PORT", "65536", "BISTRO92_PORT: .*65535"),
+        ("BISTRO92_HOST", "", "BISTRO92_HOST"),
+        ("BISTRO92_LOG_LEVEL", "loud", "BISTRO92_LOG_LEVEL"),
+        ("BISTRO92_BUSY_TIMEOUT_MS", "0", "BISTRO92_BUSY_TIMEOUT_MS"),
+        ("BISTRO92_DRAIN_TIMEOUT_SECONDS", "nan", "BISTRO92_DRAIN_TIMEOUT_SECONDS"),
+    ],
+)
+def test_bad_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StartError, match=message):
+        load_settings()
+
+
+def test_defaults_serve_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.database_url == "sqlite+aiosqlite:///bistro92.db"
+    monkeypatch.setenv("BISTRO92_PORT", "9000")
+    monkeypatch.setenv("BISTRO92_TEST_POSTGRES_URL", "for the tests only")
+    assert load_settings().port == 9000
+
+
+@pytest.mark.parametrize("command", [["app.py"], ["-m", "uvicorn", "app:app"]])
+def test_bad_setting_ends_the_process_with_a_sentence(command: list[str]) -> None:
+    environment = clean_environment(prot=1)
+    ended = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.strip().startswith("Bistro92 can't start: BISTRO92_PROT is not a setting")
+    assert "Traceback" not in ended.stderr
+
+
+def test_readme_lists_every_setting_with_its_default_and_meaning() -> None:
+    rows = re.findall(
+        r"^\| `(BISTRO92_\w+)` \| `([^`]*)` \| (.*) \|$", (ROOT / "README.md").read_text(), re.M
+    )
+    assert rows == [
+        (f"BISTRO92_{name.upper()}", str(field.default), field.description)
+        for name, field in Settings.model_fields.items()
+    ]
