@@ -1,0 +1,118 @@
+"""The HTTP side: health, the page for browsers, errors and request ids."""
+
+import sqlite3
+from contextlib import closing
+
+import httpx2 as httpx
+import pytest
+
+from app import Settings, create_app
+from tests.support.orders import CREATE_ORDER, soup_input
+from tests.support.server import ServerProcess
+
+
+def test_health_and_readiness(shared_server: ServerProcess) -> None:
+    for path in ("/healthz", "/readyz"):
+        response = shared_server.http.get(path)
+        assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+async def test_not_ready_before_the_start() -> None:
+    transport = httpx.ASGITransport(create_app(Settings()))  # no lifespan: nothing is opened
+    async with httpx.AsyncClient(transport=transport, base_url="http://bistro92") as client:
+        assert (await client.get("/healthz")).status_code == 200
+        response = await client.get("/readyz")
+    assert (response.status_code, response.json()) == (503, {"status": "starting"})
+
+
+def test_not_ready_when_the_database_does_not_answer(server: ServerProcess) -> None:
+    with closing(sqlite3.connect(server.database)) as other, other:
+        other.execute("ALTER TABLE log_head RENAME TO hidden")
+    assert server.http.get("/readyz").status_code == 503
+    assert server.http.get("/healthz").status_code == 200
+    with closing(sqlite3.connect(server.database)) as other, other:
+        other.execute("ALTER TABLE hidden RENAME TO log_head")
+    assert server.http.get("/readyz").status_code == 200
+
+
+def test_browser_gets_graphiql(shared_server: ServerProcess) -> None:
+    page = shared_server.http.get("/graphql", headers={"accept": "text/html"})
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert "GraphiQL" in page.text
+    home = shared_server.http.get("/")
+    assert (home.status_code, home.headers["location"]) == (307, "/graphql")
+
+
+def test_query_by_get_but_no_mutation(shared_server: ServerProcess) -> None:
+    answer = shared_server.http.get("/graphql", params={"query": "{ __typename }"})
+    assert answer.json() == {"data": {"__typename": "Query"}}
+    mutation = 'mutation { createOrder(input: {table: "1", items: []}) { errors { code } } }'
+    refused = shared_server.http.get("/graphql", params={"query": mutation})
+    assert refused.status_code == 400
+
+
+HUGE_NUMBER = b'{"query": ' + b"1" * 10_000 + b"}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"7", b"null", b'"{ a }"', b"[]", b"\xff", b"[" * 60_000, HUGE_NUMBER],
+)
+def test_body_that_is_no_request_is_refused(shared_server: ServerProcess, body: bytes) -> None:
+    response = shared_server.post(body)
+    assert response.status_code == 400
+    assert "Traceback" not in shared_server.log
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [("{", "GRAPHQL_PARSE_FAILED"), ("{ nothing }", "GRAPHQL_VALIDATION_FAILED")],
+)
+def test_every_error_has_a_code(shared_server: ServerProcess, query: str, code: str) -> None:
+    for _ in range(2):  # the second time from the caches
+        (error,) = shared_server.execute(query)["errors"]
+        assert error["extensions"] == {"code": code}
+
+
+def test_request_has_an_id_of_its_own(shared_server: ServerProcess) -> None:
+    ids = {shared_server.http.get("/healthz").headers["x-request-id"] for _ in range(3)}
+    assert len(ids) == 3
+
+
+def test_unexpected_error_is_masked_and_logged_with_the_request_id(server: ServerProcess) -> None:
+    with closing(sqlite3.connect(server.database)) as other, other:
+        other.execute(
+            "CREATE TRIGGER poison BEFORE INSERT ON orders "
+            "BEGIN SELECT RAISE(ABORT, 'the secret recipe'); END"
+        )
+    body = {"query": CREATE_ORDER, "variables": {"input": soup_input()}}
+    response = server.http.post("/graphql", json=body)
+    (error,) = response.json()["errors"]
+    request_id = response.headers["x-request-id"]
+    assert error["message"] == "Unexpected error."
+    assert error["extensions"] == {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id}
+    assert "secret" not in response.text
+    assert f"in request {request_id}" in server.log
+    assert "the secret recipe" in server.log
+
+
+def test_busy_port_is_named(
+    shared_server: ServerProcess, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    second = ServerProcess(tmp_path_factory.mktemp("second"), port=shared_server.port)
+    assert second.spawn().wait(20) == 1
+    assert f"127.0.0.1:{shared_server.port} can't be used: Address already in use" in second.log
+    second.http.close()
+
+
+def test_locked_database_is_named(
+    server: ServerProcess, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    url = f"sqlite+aiosqlite:///{server.database}"
+    second = ServerProcess(tmp_path_factory.mktemp("second"), database_url=url)
+    assert second.spawn().wait(20) != 0
+    assert f"{server.database} is in use by another Bistro92 process" in second.log
+    assert "Traceback" not in second.log
+    assert isinstance(server.http.get("/readyz"), httpx.Response)
+    second.http.close()

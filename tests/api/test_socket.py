@@ -1,0 +1,161 @@
+"""The socket's protocol: each illegal move has its close code, and nothing ends with 1006."""
+
+import json
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from tests.support.orders import FOLLOW
+from tests.support.screen import open_screen, open_socket
+from tests.support.server import ServerProcess
+from tests.support.waiting import until
+
+
+@pytest.mark.parametrize("payload", [{}, {"payload": None}, {"payload": {"screen": "grill"}}])
+async def test_connection_is_acknowledged(
+    shared_server: ServerProcess, payload: dict[str, Any]
+) -> None:
+    async with open_socket(shared_server.socket_url) as screen:
+        await screen.send({"type": "connection_init", **payload})
+        assert (await screen.receive())["type"] == "connection_ack"
+
+
+async def test_only_graphql_transport_ws_is_spoken(shared_server: ServerProcess) -> None:
+    both = [Subprotocol("graphql-ws"), Subprotocol("graphql-transport-ws")]
+    async with connect(shared_server.socket_url, subprotocols=both) as socket:
+        assert socket.subprotocol == "graphql-transport-ws"
+    async with connect(
+        shared_server.socket_url, subprotocols=[Subprotocol("graphql-ws")]
+    ) as socket:
+        await socket.wait_closed()
+        assert socket.close_code == 4406
+
+
+INIT = {"type": "connection_init"}
+SUBSCRIBE = {"id": "1", "type": "subscribe", "payload": {"query": FOLLOW}}
+
+
+@pytest.mark.parametrize(
+    ("messages", "code"),
+    [([SUBSCRIBE], 4401), ([INIT, INIT], 4429), ([INIT, SUBSCRIBE, SUBSCRIBE], 4409)],
+)
+async def test_illegal_move_closes_with_its_code(
+    shared_server: ServerProcess, messages: list[object], code: int
+) -> None:
+    async with open_socket(shared_server.socket_url) as screen:
+        for message in messages:
+            await screen.send(message)
+        assert (await screen.closed())[0] == code
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "not JSON",
+        "[]",
+        "7",
+        "null",
+        "{}",
+        "[" * 50_000,
+        "1" * 10_000,
+        {"type": 7},
+        {"type": "x" * 1000},
+        {"type": "connection_init", "payload": 7},
+        {"type": "subscribe"},
+        {"type": "subscribe", "id": 7, "payload": {"query": "{ __typename }"}},
+        {"type": "subscribe", "id": "", "payload": {"query": "{ __typename }"}},
+        {"type": "subscribe", "id": "1", "payload": None},
+        {"type": "subscribe", "id": "1", "payload": {"query": 7}},
+        {"type": "subscribe", "id": "1", "payload": {"query": "{ __typename }", "variables": []}},
+        {"type": "complete", "id": {}},
+    ],
+    ids=lambda message: json.dumps(message)[:40],
+)
+async def test_malformed_message_closes_with_4400(
+    shared_server: ServerProcess, message: object
+) -> None:
+    async with open_screen(shared_server.socket_url) as screen:
+        await screen.send(message)
+        code, reason = await screen.closed()
+    assert code == 4400
+    assert reason
+    assert "Traceback" not in shared_server.log
+
+
+async def test_binary_frame_closes_with_4400(shared_server: ServerProcess) -> None:
+    async with open_screen(shared_server.socket_url) as screen:
+        await screen.socket.send(b'{"type": "ping"}')
+        assert (await screen.closed())[0] == 4400
+
+
+async def test_bad_operation_ends_that_operation_only(shared_server: ServerProcess) -> None:
+    async with open_screen(shared_server.socket_url) as screen:
+        await screen.subscribe(FOLLOW, operation="good", last=1)
+        bad = {
+            "subscription {": "GRAPHQL_PARSE_FAILED",
+            "subscription { nothing }": "GRAPHQL_VALIDATION_FAILED",
+            "{ orders { nothing } }": "GRAPHQL_VALIDATION_FAILED",
+        }
+        for query, code in bad.items():
+            await screen.subscribe(query, operation="bad")
+            assert (await screen.error())["extensions"]["code"] == code
+        await screen.settle()
+
+
+async def test_message_beyond_the_limit_closes_with_1009(shared_server: ServerProcess) -> None:
+    async with open_screen(shared_server.socket_url) as screen:
+        await screen.send({"type": "ping", "payload": {"x": "y" * 70_000}})
+        assert (await screen.closed())[0] == 1009
+
+
+async def test_frames_are_not_compressed(shared_server: ServerProcess) -> None:
+    async with open_screen(shared_server.socket_url) as screen:
+        assert "Sec-WebSocket-Extensions" not in screen.socket.response.headers  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def quick_server(tmp_path: Any) -> Any:
+    """A server whose patience is short."""
+    with ServerProcess(
+        tmp_path,
+        connection_init_timeout_seconds=0.2,
+        ping_interval_seconds=0.1,
+        silence_timeout_seconds=0.5,
+    ) as started:
+        yield started
+
+
+async def test_connection_without_init_is_closed(quick_server: ServerProcess) -> None:
+    async with open_socket(quick_server.socket_url) as screen:
+        assert (await screen.closed())[0] == 4408
+
+
+async def test_silent_screen_is_closed_with_a_code_that_makes_clients_come_back(
+    quick_server: ServerProcess,
+) -> None:
+    async with open_screen(quick_server.socket_url) as screen:
+        await screen.subscribe(FOLLOW)
+        assert await screen.closed() == (4408, "No sign of life")
+
+
+async def test_screen_that_answers_pings_stays(quick_server: ServerProcess) -> None:
+    async with open_screen(quick_server.socket_url) as screen:
+        for _ in range(20):  # four times the patience
+            assert json.loads(await screen.socket.recv()) == {"type": "ping"}
+            await screen.send({"type": "pong"})
+        await screen.settle()
+
+
+async def test_screen_that_stops_reading_is_given_up(quick_server: ServerProcess) -> None:
+    """Its operations end although not even a close frame can be sent to it."""
+    query = "{ " + " ".join(f"a{number}: __typename" for number in range(1500)) + " }"
+    async with open_screen(quick_server.socket_url) as screen:
+        screen.socket.transport.pause_reading()
+        for number in range(400):
+            await screen.subscribe(query, operation=f"{number}")
+        await until(lambda: "the peer does not read" in quick_server.log, "the server to give up")
+        screen.socket.transport.resume_reading()
+        await screen.closed()
+    assert "Traceback" not in quick_server.log

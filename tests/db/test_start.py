@@ -1,0 +1,165 @@
+"""Opening a database: migrations, versions, the lock, pragmas."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from app import Settings, run_service
+from db.engines import create_writer_engine, sqlite_path
+from db.errors import StartError
+from db.lock import exclusive_lock
+from db.migrate import MIGRATIONS, migrate
+from db.tables import metadata
+from resolvers.context import Service
+from tests.conftest import OpenService
+
+
+def tables(database: Path) -> set[str]:
+    with closing(sqlite3.connect(database)) as witness:
+        found = witness.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {name for (name,) in found}
+
+
+async def test_migrations_make_the_tables_that_the_code_declares(service: Service) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    async with service.writer._engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_failing_migration_changes_nothing(database: Path, tmp_path: Path) -> None:
+    """The first migration is the real one; the second fails half-way."""
+    folder = tmp_path / "migrations"
+    (folder / "versions").mkdir(parents=True)
+    for name in ("env.py", "versions/0001_orders_and_log.py"):
+        (folder / name).write_text((MIGRATIONS / name).read_text())
+    (folder / "versions" / "0002_fails.py").write_text(
+        "from alembic import op\n"
+        "revision, down_revision = '0002', '0001'\n"
+        "def upgrade():\n"
+        "    op.execute('CREATE TABLE half_done (id INTEGER)')\n"
+        "    op.execute('INSERT INTO nowhere VALUES (1)')\n"
+    )
+    engine = create_writer_engine(database, busy_timeout_ms=100)
+    with pytest.raises(StartError, match=r"nowhere.*Nothing was changed"):
+        await migrate(engine, str(database), folder)
+    assert tables(database) == set()
+    await migrate(engine, str(database))
+    with pytest.raises(StartError):
+        await migrate(engine, str(database), folder)
+    await engine.dispose()
+    assert tables(database) == {*metadata.tables, "alembic_version"}
+
+
+async def test_database_from_a_newer_version_is_refused(
+    open_service: OpenService, database: Path
+) -> None:
+    async with open_service():
+        pass
+    with closing(sqlite3.connect(database)) as other, other:
+        other.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StartError, match=r"newer version of Bistro92 \(revision 9999"):
+        async with open_service():
+            pass
+
+
+async def test_database_of_another_program_is_refused(
+    open_service: OpenService, database: Path
+) -> None:
+    with closing(sqlite3.connect(database)) as other, other:
+        other.execute("CREATE TABLE recipes (id INTEGER)")
+    with pytest.raises(StartError, match=r"not Bistro92's.*recipes"):
+        async with open_service():
+            pass
+    assert tables(database) == {"recipes"}
+
+
+async def test_file_that_is_no_database_is_refused(
+    open_service: OpenService, database: Path
+) -> None:
+    database.write_text("a shopping list " * 100)
+    with pytest.raises(StartError, match="not a database"):
+        async with open_service():
+            pass
+
+
+async def test_second_process_is_refused_by_name_of_the_file(
+    open_service: OpenService, database: Path
+) -> None:
+    async with open_service():
+        with pytest.raises(StartError, match=f"{database} is in use by another Bistro92 process"):
+            async with open_service():
+                pass
+    with exclusive_lock(database):
+        pass
+
+
+async def test_lock_holds_through_a_symbolic_link(
+    open_service: OpenService, database: Path
+) -> None:
+    async with open_service():
+        link = database.parent / "link.db"
+        link.symlink_to(database)
+        with (
+            pytest.raises(StartError, match="in use"),
+            exclusive_lock(sqlite_path(f"sqlite+aiosqlite:///{link}")),
+        ):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "not a database URL"),
+        ("postgresql+asyncpg://localhost/b", "not supported yet"),
+        ("sqlite+aiosqlite://", "plain file"),
+        ("sqlite+aiosqlite:///:memory:", "plain file"),
+        ("sqlite+aiosqlite:////nowhere/at/all/b.db", "does not exist"),
+        ("sqlite+aiosqlite:////tmp", "is a folder"),
+    ],
+)
+def test_database_that_cannot_be_used_is_named(url: str, message: str) -> None:
+    with pytest.raises(StartError, match=message):
+        sqlite_path(url)
+
+
+async def test_writer_commits_durably_and_only_it_checkpoints(service: Service) -> None:
+    async with service.writer._engine.connect() as connection:
+        found = {
+            pragma: (await connection.exec_driver_sql(f"PRAGMA {pragma}")).scalar_one()
+            for pragma in ("journal_mode", "synchronous", "wal_autocheckpoint", "foreign_keys")
+        }
+    full = 2
+    assert found == {
+        "journal_mode": "wal",
+        "synchronous": full,
+        "wal_autocheckpoint": 0,
+        "foreign_keys": 1,
+    }
+    assert service.writer._engine.pool.size() == 1  # type: ignore[attr-defined]
+
+
+async def test_stopping_leaves_one_file_that_holds_everything(
+    open_service: OpenService, database: Path
+) -> None:
+    async with open_service():
+        pass
+    left = {path.name for path in database.parent.iterdir()}
+    assert left == {"bistro92.db", "bistro92.db.lock"}
+
+
+async def test_each_database_has_an_epoch_of_its_own(tmp_path: Path) -> None:
+    epochs = set()
+    for name in ("one.db", "two.db"):
+        settings = Settings.model_validate(
+            {"database_url": f"sqlite+aiosqlite:///{tmp_path / name}"}
+        )
+        async with run_service(settings) as service:
+            epochs.add(service.log.head.epoch)
+    assert len(epochs) == 2

@@ -1,0 +1,225 @@
+"""The writer: what it promises its callers, with a second connection as the witness."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from db.errors import IdempotencyKeyReusedError, OverloadedError, UnavailableError
+from db.records import Order
+from resolvers.context import Service
+from tests.conftest import OpenService
+from tests.support.orders import soup
+from tests.support.waiting import until
+
+
+def rows(database: Path, query: str) -> list[tuple[object, ...]]:
+    """Ask the file itself, over a connection of the test's own."""
+    with closing(sqlite3.connect(database)) as witness:
+        return witness.execute(query).fetchall()
+
+
+def stored_ids(database: Path) -> list[object]:
+    return [row[0] for row in rows(database, "SELECT id FROM orders ORDER BY seq")]
+
+
+def change(database: Path, statement: str) -> None:
+    with closing(sqlite3.connect(database)) as other, other:
+        other.execute(statement)
+
+
+async def place(service: Service, count: int) -> list[Order]:
+    return await asyncio.gather(
+        *(service.writer.create_order(soup(str(number))) for number in range(count))
+    )
+
+
+async def test_500_concurrent_orders_are_dense_and_in_order(
+    service: Service, database: Path
+) -> None:
+    orders = await place(service, 500)
+    assert [order.id for order in orders] == list(range(1, 501))
+    assert [order.seq for order in orders] == list(range(1, 501))
+    assert stored_ids(database) == list(range(1, 501))
+    assert rows(database, "SELECT seq, order_id, kind FROM log_entries ORDER BY seq") == [
+        (number, number, "order_created") for number in range(1, 501)
+    ]
+    assert rows(database, "SELECT last_seq, last_order_id FROM log_head") == [(500, 500)]
+    assert rows(database, "SELECT count(*) FROM order_items") == [(1000,)]
+
+
+async def test_an_order_is_on_disk_before_it_is_published_and_answered(
+    service: Service, database: Path
+) -> None:
+    placing = asyncio.create_task(service.writer.create_order(soup()))
+    await service.log.wait_beyond(0)
+    assert stored_ids(database) == [1]
+    assert not placing.done()
+    assert (await placing).id == 1
+
+
+async def test_concurrent_orders_share_a_commit(service: Service, database: Path) -> None:
+    with closing(sqlite3.connect(database)) as witness:
+        versions = {witness.execute("PRAGMA data_version").fetchone()}
+        placing = asyncio.gather(*(service.writer.create_order(soup()) for _ in range(100)))
+        while not placing.done():
+            await asyncio.sleep(0)
+            versions.add(witness.execute("PRAGMA data_version").fetchone())
+        await placing
+    assert len(versions) <= 3, "100 orders that wait together took more than two commits"
+
+
+async def test_cancelled_caller_keeps_the_order_and_its_event(
+    service: Service, database: Path
+) -> None:
+    placing = asyncio.create_task(service.writer.create_order(soup()))
+    await asyncio.sleep(0)
+    placing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await placing
+    await service.log.wait_beyond(0)
+    assert [entry.order.id for entry in await service.log.read(0)] == [1]
+    assert stored_ids(database) == [1]
+
+
+async def test_failed_batch_isolates_the_bad_order(service: Service, database: Path) -> None:
+    change(
+        database,
+        "CREATE TRIGGER poison BEFORE INSERT ON orders WHEN NEW.table_name = 'poison' "
+        "BEGIN SELECT RAISE(ABORT, 'poisonous order'); END",
+    )
+    tables = ["1", "poison", "2", "3"]
+    outcomes = await asyncio.gather(
+        *(service.writer.create_order(soup(table)) for table in tables), return_exceptions=True
+    )
+    assert isinstance(outcomes[1], IntegrityError)
+    assert [order.id for order in outcomes if isinstance(order, Order)] == [1, 2, 3]
+    assert stored_ids(database) == [1, 2, 3]
+    assert (await service.writer.create_order(soup())).id == 4
+
+
+async def test_order_beyond_the_queue_is_refused_at_once(
+    open_service: OpenService, database: Path
+) -> None:
+    async with open_service(writer_queue_max_orders=3) as service:
+        outcomes = await asyncio.gather(
+            *(service.writer.create_order(soup()) for _ in range(5)), return_exceptions=True
+        )
+        refused = [isinstance(outcome, OverloadedError) for outcome in outcomes]
+        assert refused == [False, False, False, True, True]
+        assert (await service.writer.create_order(soup())).id == 4
+    assert stored_ids(database) == [1, 2, 3, 4]
+
+
+async def test_full_database_refuses_clearly_and_recovers(
+    service: Service, database: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await place(service, 10)
+    engine = service.writer._engine
+    async with engine.connect() as connection:
+        (pages,) = (await connection.exec_driver_sql("PRAGMA page_count")).one()
+        await connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    accepted, refused = 10, 0
+    while refused == 0:
+        outcomes = await asyncio.gather(
+            *(service.writer.create_order(soup()) for _ in range(50)), return_exceptions=True
+        )
+        accepted += sum(isinstance(outcome, Order) for outcome in outcomes)
+        refused += sum(isinstance(outcome, UnavailableError) for outcome in outcomes)
+    assert stored_ids(database) == list(range(1, accepted + 1))
+    assert service.log.head.order_id == accepted
+    assert service.writer.alive
+
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql("PRAGMA max_page_count=1073741823")
+    assert (await service.writer.create_order(soup())).id == accepted + 1
+    assert [record.message for record in caplog.records if "again" in record.message] == [
+        "orders are stored again"
+    ]
+
+
+async def test_lock_from_outside_is_a_clear_error_and_passes(
+    open_service: OpenService, database: Path
+) -> None:
+    async with open_service(busy_timeout_ms=50) as service:
+        with closing(sqlite3.connect(database, isolation_level=None)) as intruder:
+            intruder.execute("BEGIN IMMEDIATE")
+            with pytest.raises(UnavailableError):
+                await service.writer.create_order(soup())
+            assert service.log.head.seq == 0
+            intruder.execute("ROLLBACK")
+        assert (await service.writer.create_order(soup())).id == 1
+
+
+async def test_close_commits_and_answers_what_is_queued(
+    open_service: OpenService, database: Path
+) -> None:
+    async with open_service(writer_batch_max_orders=10) as service:
+        placing = [asyncio.create_task(service.writer.create_order(soup())) for _ in range(100)]
+        await asyncio.sleep(0)
+        await service.writer.close()
+        with pytest.raises(UnavailableError):
+            await service.writer.create_order(soup())
+    assert [(await task).id for task in placing] == list(range(1, 101))
+    assert stored_ids(database) == list(range(1, 101))
+
+
+async def test_same_key_and_same_order_is_one_order(service: Service, database: Path) -> None:
+    together = await asyncio.gather(
+        *(service.writer.create_order(soup(key="k")) for _ in range(20))
+    )
+    later = await service.writer.create_order(soup(key="k"))
+    assert {order.id for order in [*together, later]} == {1}
+    assert later == together[0]
+    assert stored_ids(database) == [1]
+    assert service.log.head.seq == 1
+
+
+async def test_same_key_and_different_order_is_refused(service: Service, database: Path) -> None:
+    outcomes = await asyncio.gather(
+        service.writer.create_order(soup(key="k")),
+        service.writer.create_order(soup(key="k", quantity=2)),
+        service.writer.create_order(soup("2")),
+        return_exceptions=True,
+    )
+    assert isinstance(outcomes[1], IdempotencyKeyReusedError)
+    with pytest.raises(IdempotencyKeyReusedError):
+        await service.writer.create_order(soup("2", key="k"))
+    assert stored_ids(database) == [1, 2]
+
+
+async def test_key_holds_after_a_restart(open_service: OpenService, database: Path) -> None:
+    async with open_service() as service:
+        first = await service.writer.create_order(soup(key="k"))
+    async with open_service() as service:
+        assert await service.writer.create_order(soup(key="k")) == first
+        with pytest.raises(IdempotencyKeyReusedError):
+            await service.writer.create_order(soup(key="k", quantity=2))
+        assert (await service.writer.create_order(soup())).id == 2
+    assert stored_ids(database) == [1, 2]
+
+
+async def test_wal_is_emptied_under_constant_readers(
+    open_service: OpenService, database: Path
+) -> None:
+    limit = 131_072
+    async with open_service(wal_max_bytes=limit) as service:
+        stopped = False
+
+        async def read() -> None:
+            while not stopped:
+                await service.reader.any_order(newer_than=0, older_than=2**62, table=None)
+
+        readers = [asyncio.create_task(read()) for _ in range(4)]
+        largest = 0
+        for _ in range(60):
+            await place(service, 50)
+            largest = max(largest, Path(f"{database}-wal").stat().st_size)
+        stopped = True
+        await asyncio.gather(*readers)
+        await until(lambda: service.log.head.order_id == 3000, "all orders")
+    assert largest < 4 * limit
+    assert rows(database, "PRAGMA integrity_check") == [("ok",)]
