@@ -121,6 +121,18 @@ async def read_keyed_orders(
     return {row.idempotency_key: order for row, order in _to_orders(rows, epoch)}
 
 
+async def read_entries(
+    connection: AsyncConnection, *, epoch: bytes, after: int, up_to: int, count: int
+) -> list[LogEntry]:
+    """Return up to `count` entries of the log in order, `after` exclusive, `up_to` not."""
+    rows = await connection.execute(_ENTRIES, {"after": after, "up_to": up_to, "count": count})
+    return [
+        LogEntry(first.entry_seq, first.kind, order)
+        for _, lines in groupby(rows, key=lambda row: row.entry_seq)
+        for first, order in _to_orders(lines, epoch)
+    ]
+
+
 class OrderReader:
     """Reads committed orders and entries.
 
@@ -176,12 +188,11 @@ class OrderReader:
 
     async def entries(self, *, epoch: bytes, after: int, up_to: int, count: int) -> list[LogEntry]:
         """Return up to `count` entries of the log in order, `after` exclusive, `up_to` not."""
-        rows = await self._rows(_ENTRIES, after=after, up_to=up_to, count=count)
-        return [
-            LogEntry(first.entry_seq, first.kind, order)
-            for _, lines in groupby(rows, key=lambda row: row.entry_seq)
-            for first, order in _to_orders(lines, epoch)
-        ]
+        with _clear_errors():
+            async with self._engine.connect() as connection:
+                return await read_entries(
+                    connection, epoch=epoch, after=after, up_to=up_to, count=count
+                )
 
     async def _rows(self, statement: Select[Any], **parameters: object) -> Sequence[Any]:
         if parameters.get("table", "") is None:

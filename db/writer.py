@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from db.errors import IdempotencyKeyReusedError, OverloadedError, UnavailableError
 from db.log import OrderLog
 from db.numbering import Batch
-from db.reader import read_head, read_keyed_orders
-from db.records import NewOrder, Order
+from db.reader import read_entries, read_head, read_keyed_orders
+from db.records import LogEntry, LogHead, NewOrder, Order
 from db.tables import log_entries, log_head, order_items, orders
 
 logger = logging.getLogger("bistro92.writer")
@@ -29,6 +29,12 @@ logger = logging.getLogger("bistro92.writer")
 class _Waiting:
     order: NewOrder
     answer: asyncio.Future[Order]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    outcomes: Sequence[Order | IdempotencyKeyReusedError]
+    unpublished: Sequence[tuple[Sequence[LogEntry], LogHead]]
 
 
 class Writer:
@@ -100,26 +106,35 @@ class Writer:
         while True:
             if self._waiting:
                 await self._process(self._take_batch())
-                await self._after_commit()
+                await self._keep_house()
             elif self._closing:
                 return
             else:
                 self._wake.clear()
                 await self._wake.wait()
 
+    async def _keep_house(self) -> None:
+        try:
+            await self._after_commit()
+        except Exception:
+            logger.exception("the work between batches failed")
+
     def _take_batch(self) -> list[_Waiting]:
         count = min(len(self._waiting), self._batch_max_orders)
         return [self._waiting.popleft() for _ in range(count)]
 
     async def _process(self, batch: Sequence[_Waiting]) -> None:
-        """Store a batch and answer its callers; never raises, so that the writer goes on."""
+        """Store a batch, publish it and answer its callers; never raises: the writer goes on."""
         try:
-            outcomes = await self._store([waiting.order for waiting in batch])
+            stored = await self._store([waiting.order for waiting in batch])
         except Exception as error:
             await self._process_failed(batch, error)
             return
         self._note_recovery()
-        for waiting, outcome in zip(batch, outcomes, strict=True):
+        # Outside the try: what is committed must never be taken for failed and stored again.
+        for entries, head in stored.unpublished:
+            self._log.append(entries, head)
+        for waiting, outcome in zip(batch, stored.outcomes, strict=True):
             _answer(waiting, outcome)
 
     async def _process_failed(self, batch: Sequence[_Waiting], error: Exception) -> None:
@@ -141,19 +156,35 @@ class Writer:
             self._waiting.clear()
         return waiting
 
-    async def _store(self, new: Sequence[NewOrder]) -> list[Order | IdempotencyKeyReusedError]:
-        """Store a batch in one transaction, publish it, and return an outcome for each order."""
+    async def _store(self, new: Sequence[NewOrder]) -> _Stored:
+        """Store a batch in one transaction."""
         async with self._engine.begin() as connection:
             head = await read_head(connection)
+            missed = await self._read_missed(connection, head)
             keys = [order.idempotency_key for order in new if order.idempotency_key is not None]
             keyed = await read_keyed_orders(connection, keys, head.epoch) if keys else {}
             batch = Batch(head, keyed, created_at_us=time.time_ns() // 1000)
             outcomes = [batch.place(order) for order in new]
             if batch.entries:
                 await _insert(connection, batch)
-        if batch.entries:
-            self._log.append(batch.entries, batch.head)
-        return outcomes
+        unpublished = [(missed, head), (batch.entries, batch.head)]
+        return _Stored(outcomes, [part for part in unpublished if part[0]])
+
+    async def _read_missed(self, connection: AsyncConnection, head: LogHead) -> list[LogEntry]:
+        """Return what is committed but was never published.
+
+        There is such a thing when a commit succeeded and was reported as failed. The database is
+        the truth: the log catches up with it, so that no order stays unseen.
+        """
+        published = self._log.head
+        if head.epoch != published.epoch or head.seq < published.seq:
+            raise UnavailableError("The database was replaced under the running service.")
+        if head.seq == published.seq:
+            return []
+        logger.warning("publishing entries %d to %d late", published.seq + 1, head.seq)
+        return await read_entries(
+            connection, epoch=head.epoch, after=published.seq, up_to=head.seq, count=head.seq
+        )
 
     def _note_failure(self, error: Exception) -> None:
         if not self._failing:
@@ -186,4 +217,6 @@ def _answer(waiting: _Waiting, outcome: Order | Exception) -> None:
 
 def _is_unavailable(error: Exception) -> bool:
     """Tell whether the database failed (full, locked, I/O), not what it was asked to store."""
+    if isinstance(error, UnavailableError):
+        return True
     return isinstance(error, DatabaseError) and not isinstance(error, DataError | IntegrityError)

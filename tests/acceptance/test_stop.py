@@ -3,12 +3,10 @@
 import asyncio
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +19,6 @@ from tests.support.server import ROOT, ServerProcess, clean_environment, free_po
 from tests.support.waiting import until, wait_until
 
 STOP_LIMIT_SECONDS = 10
-
-
-@contextmanager
-def held_lock(server: ServerProcess) -> Iterator[None]:
-    """Keep the writer from committing."""
-    with closing(sqlite3.connect(server.database, isolation_level=None)) as intruder:
-        intruder.execute("BEGIN IMMEDIATE")
-        yield
-        intruder.execute("ROLLBACK")
 
 
 async def answers(screen: Screen, count: int) -> list[int]:
@@ -61,7 +50,7 @@ async def test_what_is_queued_is_committed_and_answered_then_sockets_close_with_
     ):
         await kitchen.subscribe(FOLLOW, after=first["cursor"])
         await kitchen.settle()
-        with held_lock(server):
+        with server.held_lock():
             body = {"query": CREATE_ORDER, "variables": {"input": soup_input()}}
             posts = [asyncio.create_task(client.post("/graphql", json=body)) for _ in range(10)]
             for number in range(10):

@@ -167,6 +167,45 @@ async def test_close_commits_and_answers_what_is_queued(
     assert stored_ids(database) == list(range(1, 101))
 
 
+async def test_committed_order_whose_answer_was_lost_is_published_before_the_next(
+    service: Service, database: Path
+) -> None:
+    """Another connection stands for a commit that succeeded and was reported as failed."""
+    first = await service.writer.create_order(soup())
+    with closing(sqlite3.connect(database)) as other, other:
+        other.execute("INSERT INTO orders VALUES (2, 2, 'lost', 0, 'k')")
+        other.execute("INSERT INTO order_items VALUES (2, 0, 'Soup', 1)")
+        other.execute("INSERT INTO log_entries VALUES (2, 'order_created', 2, 0)")
+        other.execute("UPDATE log_head SET last_seq = 2, last_order_id = 2")
+    third = await service.writer.create_order(soup())
+    published = [entry.order for entry in await service.log.read(0)]
+    assert [order.id for order in published] == [first.id, 2, third.id] == [1, 2, 3]
+    assert published[1].table == "lost"
+
+
+@pytest.mark.parametrize("statement", ["SET epoch = '00'", "SET last_seq = 0, last_order_id = 0"])
+async def test_nothing_is_written_to_a_database_that_was_replaced(
+    service: Service, database: Path, statement: str
+) -> None:
+    await service.writer.create_order(soup())
+    change(database, f"UPDATE log_head {statement}")
+    with pytest.raises(UnavailableError):
+        await service.writer.create_order(soup())
+    assert stored_ids(database) == [1]
+    assert service.log.head.seq == 1
+
+
+async def test_writer_outlives_a_failure_between_batches(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> None:
+        raise OSError("the file is gone")
+
+    monkeypatch.setattr(service.writer, "_after_commit", fail)
+    assert [order.id for order in await place(service, 3)] == [1, 2, 3]
+    assert (await service.writer.create_order(soup())).id == 4
+
+
 async def test_same_key_and_same_order_is_one_order(service: Service, database: Path) -> None:
     together = await asyncio.gather(
         *(service.writer.create_order(soup(key="k")) for _ in range(20))

@@ -4,8 +4,11 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -98,6 +101,14 @@ class ServerProcess:
         if self.is_running:
             self._process.send_signal(signal.SIGTERM)
         return self._process.wait(DEADLINE_SECONDS)
+
+    @contextmanager
+    def held_lock(self) -> Iterator[None]:
+        """Keep the writer from committing."""
+        with closing(sqlite3.connect(self.database, isolation_level=None)) as intruder:
+            intruder.execute("BEGIN IMMEDIATE")
+            yield
+            intruder.execute("ROLLBACK")
 
     def __enter__(self) -> "ServerProcess":
         self.start()
