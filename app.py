@@ -4,12 +4,14 @@ import asyncio
 import difflib
 import logging
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -50,7 +52,7 @@ class Settings(BaseSettings):
         description="The database file, relative to the folder the service is started in",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="How much is logged"
+        "info", description="How much is logged: `debug`, `info`, `warning` or `error`"
     )
     writer_queue_max_orders: int = Field(
         2000, ge=1, description="Orders that may wait for the writer; more get `OVERLOADED`"
@@ -72,7 +74,7 @@ class Settings(BaseSettings):
         256, ge=1, description="Parsed and validated GraphQL documents kept"
     )
     websocket_message_max_bytes: int = Field(
-        65_536, ge=1024, description="Largest message that a WebSocket may send to the service"
+        131_072, ge=1024, description="Largest message that a WebSocket may send to the service"
     )
     connection_init_timeout_seconds: float = Field(
         5, gt=0, description="A WebSocket must send `connection_init` within this time"
@@ -84,6 +86,14 @@ class Settings(BaseSettings):
     drain_timeout_seconds: float = Field(
         4, gt=0, le=5, description="For committing and answering what is queued when stopping"
     )
+
+    @model_validator(mode="after")
+    def _ping_before_giving_up(self) -> Self:
+        if self.silence_timeout_seconds <= self.ping_interval_seconds:
+            raise ValueError(
+                "BISTRO92_SILENCE_TIMEOUT_SECONDS must be more than BISTRO92_PING_INTERVAL_SECONDS"
+            )
+        return self
 
 
 def load_settings(environment: Iterable[str] = ()) -> Settings:
@@ -106,12 +116,14 @@ def load_settings(environment: Iterable[str] = ()) -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = [
-            f"{ENV_PREFIX}{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}, "
-            f"not {problem['input']!r}."
-            for problem in error.errors()
-        ]
-        raise StartError(" ".join(problems)) from None
+        raise StartError(" ".join(map(_problem_of_setting, error.errors()))) from None
+
+
+def _problem_of_setting(problem: ErrorDetails) -> str:
+    if not problem["loc"]:  # of several settings together: the message names them
+        return f"{problem['msg']}."
+    name = f"{ENV_PREFIX}{'.'.join(map(str, problem['loc'])).upper()}"
+    return f"{name}: {problem['msg']}, not {problem['input']!r}."
 
 
 @asynccontextmanager
@@ -227,6 +239,8 @@ def main() -> None:
         sockets = bind(settings.host, settings.port)
     except StartError as error:
         sys.exit(f"Bistro92 can't start: {error}")
+    except socket.gaierror as error:
+        sys.exit(f"Bistro92 can't start: BISTRO92_HOST {settings.host!r}: {error.strerror}.")
     except OSError as error:
         sys.exit(
             f"Bistro92 can't start: {settings.host}:{settings.port} can't be used: "
@@ -242,9 +256,6 @@ def main() -> None:
     async def drain() -> None:
         await _drain(app.state.service, settings.drain_timeout_seconds)
 
-    host, port = sockets[0].getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    logger.info("GraphiQL and the API: http://%s:%d/graphql (Ctrl+C stops)", shown, port)
     Server(config, drain=drain).run_until_stopped(sockets)
 
 

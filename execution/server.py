@@ -1,6 +1,7 @@
 """The uvicorn server as Bistro92 runs it."""
 
 import copy
+import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,6 +11,8 @@ from typing import Any, NoReturn
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.config import LOGGING_CONFIG
+
+logger = logging.getLogger("bistro92.server")
 
 _GRACEFUL_SHUTDOWN_SECONDS = 3
 
@@ -42,6 +45,7 @@ def _log_config(log_level: str) -> dict[str, Any]:
     config = copy.deepcopy(LOGGING_CONFIG)
     own = {"handlers": ["default"], "level": log_level.upper(), "propagate": False}
     config["loggers"]["bistro92"] = own
+    config["formatters"]["default"]["fmt"] = "%(asctime)s %(levelprefix)s %(message)s"
     return config
 
 
@@ -54,6 +58,14 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, *, drain: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
         self._drain = drain
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say where."""
+        await super().startup(sockets)
+        if self.started and sockets:
+            host, port = sockets[0].getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            logger.info("GraphiQL and the API: http://%s:%d/graphql (Ctrl+C stops)", shown, port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop the server."""

@@ -1,32 +1,27 @@
 """Build the Strawberry schema."""
 
-from collections.abc import Iterator
-from contextlib import suppress
+from typing import Any
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.extensions import ParserCache, ValidationCache
-from strawberry.types import ExecutionContext
+from strawberry.extensions import ValidationCache
+from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.graphql import OperationType
 
 from schema.errors import CodedErrors, log_unexpected
+from schema.extensions import OneOperation, SafeParserCache
 from schema.root import Mutation, Query, Subscription
 
 
-class SafeParserCache(ParserCache):
-    """Strawberry's cache, which lets a syntax error escape past the code that reports errors."""
-
-    def on_parse(self) -> Iterator[None]:
-        """Take the parsed document from the cache; what can't be parsed, Strawberry reports."""
-        context = self.execution_context
-        with suppress(Exception):
-            context.graphql_document = self.cached_parse_document(
-                context.query, **context.parse_options
-            )
-        yield
-
-
 class Schema(strawberry.Schema):
-    """Strawberry's schema, except that expected errors are not logged with a stack trace."""
+    """Strawberry's schema with quieter errors, and subscriptions on the socket only."""
+
+    async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+        """Execute one query or mutation (sockets use `stream`)."""
+        # Strawberry lets a POST begin a subscription, and then fails on its stream.
+        allowed = kwargs.get("allowed_operation_types") or set(OperationType)
+        kwargs["allowed_operation_types"] = set(allowed) - {OperationType.SUBSCRIPTION}
+        return await super().execute(*args, **kwargs)
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
@@ -46,5 +41,6 @@ def build_schema(*, document_cache_max_documents: int) -> Schema:
             CodedErrors,
             lambda: SafeParserCache(maxsize=document_cache_max_documents),
             lambda: ValidationCache(maxsize=document_cache_max_documents),
+            OneOperation,
         ],
     )

@@ -8,13 +8,21 @@ becomes "Unexpected error." with that id.
 import logging
 
 from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import MaskErrors
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionContext
 
 from db.errors import Bistro92Error
 
 logger = logging.getLogger("bistro92.errors")
 
+_EXPECTED = (
+    Bistro92Error,
+    MissingQueryError,
+    CannotGetOperationTypeError,
+    InvalidOperationTypeError,
+)
 UNEXPECTED_MESSAGE = "Unexpected error."
 
 
@@ -30,6 +38,8 @@ def _code(error: GraphQLError) -> str:
     match _cause(error):
         case Bistro92Error() as expected:
             return expected.code
+        case MissingQueryError() | CannotGetOperationTypeError() | InvalidOperationTypeError():
+            return "OPERATION_RESOLUTION_FAILURE"
         case None if isinstance(error, GraphQLSyntaxError):
             return "GRAPHQL_PARSE_FAILED"
         case None if error.original_error is not None:  # a variable that could not be coerced
@@ -42,7 +52,7 @@ def _code(error: GraphQLError) -> str:
 
 def _is_unexpected(error: GraphQLError) -> bool:
     cause = _cause(error)
-    return cause is not None and not isinstance(cause, Bistro92Error)
+    return cause is not None and not isinstance(cause, _EXPECTED)
 
 
 def log_unexpected(errors: list[GraphQLError], context: ExecutionContext | None) -> None:

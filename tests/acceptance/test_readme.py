@@ -7,8 +7,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,8 @@ class Reader:
                 env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                # A group of its own: make, and the wheel's node, are parents of what they run.
+                start_new_session=True,
             )
         self._running.append(process)
         return process
@@ -122,7 +126,8 @@ class Reader:
 
     def close(self) -> None:
         for process in reversed(self._running):
-            process.terminate()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
             process.wait(15)
 
 

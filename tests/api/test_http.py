@@ -75,6 +75,35 @@ def test_every_error_has_a_code(shared_server: ServerProcess, query: str, code: 
         assert error["extensions"] == {"code": code}
 
 
+MUTATION = 'mutation M { createOrder(input: {table: "1", items: []}) { errors { code } } }'
+
+
+@pytest.mark.parametrize(
+    "queries", [(MUTATION, "query Q { a: __typename }"), ("query A { a: __typename }", MUTATION)]
+)
+def test_several_operations_without_a_name_are_refused(
+    shared_server: ServerProcess, queries: tuple[str, str]
+) -> None:
+    """Running the first would place an order that nobody asked for."""
+    document = "\n".join(queries)
+    (error,) = shared_server.execute(document)["errors"]
+    assert "Must provide operation name" in error["message"]
+    body = {"query": document, "operationName": "M"}
+    named = shared_server.http.post("/graphql", json=body).json()
+    assert named["data"]["createOrder"]["errors"] == [{"code": "NO_ITEMS"}]
+
+
+def test_subscription_over_http_is_refused(shared_server: ServerProcess) -> None:
+    body = {"query": "subscription { orderCreated { id } }"}
+    for response in (
+        shared_server.http.post("/graphql", json=body),
+        shared_server.http.get("/graphql", params=body),
+    ):
+        assert response.status_code == 400
+        assert "subscriptions are not allowed" in response.text
+    assert "unexpected error" not in shared_server.log
+
+
 def test_request_has_an_id_of_its_own(shared_server: ServerProcess) -> None:
     ids = {shared_server.http.get("/healthz").headers["x-request-id"] for _ in range(3)}
     assert len(ids) == 3

@@ -7,7 +7,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from tests.support.orders import FOLLOW
+from tests.support.orders import CREATE_ORDER, FOLLOW
 from tests.support.screen import open_screen, open_socket
 from tests.support.server import ServerProcess
 from tests.support.waiting import until
@@ -101,12 +101,28 @@ async def test_bad_operation_ends_that_operation_only(shared_server: ServerProce
         for query, code in bad.items():
             await screen.subscribe(query, operation="bad")
             assert (await screen.error())["extensions"]["code"] == code
+        for payload in (
+            {"query": "query A { a: __typename }", "operationName": "B"},
+            {"query": ""},
+        ):
+            await screen.send({"id": "bad", "type": "subscribe", "payload": payload})
+            assert (await screen.error())["extensions"]["code"] == "OPERATION_RESOLUTION_FAILURE"
         await screen.settle()
+    assert "unexpected error" not in shared_server.log
+
+
+async def test_largest_order_fits_in_a_message(server: ServerProcess) -> None:
+    """Escaped, as Python's and other JSON encoders write it: twelve bytes for one character."""
+    items = [{"name": "🍣" * 100, "quantity": 999}] * 100
+    async with open_screen(server.socket_url) as screen:
+        given = {"table": "🍣" * 64, "items": items, "idempotencyKey": "🍣" * 128}
+        await screen.subscribe(CREATE_ORDER, input=given)
+        assert (await screen.next())["createOrder"]["order"]["items"] == items
 
 
 async def test_message_beyond_the_limit_closes_with_1009(shared_server: ServerProcess) -> None:
     async with open_screen(shared_server.socket_url) as screen:
-        await screen.send({"type": "ping", "payload": {"x": "y" * 70_000}})
+        await screen.send({"type": "ping", "payload": {"x": "y" * 140_000}})
         assert (await screen.closed())[0] == 1009
 
 

@@ -24,6 +24,7 @@ from tests.support.server import ROOT, clean_environment
         ("BISTRO92_HOST", "", "BISTRO92_HOST"),
         ("BISTRO92_LOG_LEVEL", "loud", "BISTRO92_LOG_LEVEL"),
         ("BISTRO92_BUSY_TIMEOUT_MS", "0", "BISTRO92_BUSY_TIMEOUT_MS"),
+        ("BISTRO92_SILENCE_TIMEOUT_SECONDS", "10", "must be more than BISTRO92_PING_INTERVAL"),
         ("BISTRO92_DRAIN_TIMEOUT_SECONDS", "nan", "BISTRO92_DRAIN_TIMEOUT_SECONDS"),
     ],
 )
