@@ -48,9 +48,12 @@ class Checkpointer:
 
     async def run_if_due(self) -> None:
         """Checkpoint if the WAL is due. A failure is logged and tried again after more growth."""
+        if wal_bytes(self._path) >= self._due_at_bytes:
+            await self.run()
+
+    async def run(self) -> None:
+        """Checkpoint. A failure is logged: what is in the WAL is as durable as the database."""
         size = wal_bytes(self._path)
-        if size < self._due_at_bytes:
-            return
         try:
             complete = await checkpoint(self._engine)
         except (DBAPIError, sqlite3.Error) as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from db.errors import StartError
@@ -26,10 +26,9 @@ _WRITER_PRAGMAS = (
     "PRAGMA synchronous=FULL",
     # macOS: without it fsync() leaves the data in the drive's cache.
     "PRAGMA fullfsync=ON",
-    "PRAGMA foreign_keys=ON",
     # Automatic checkpoints are passive and starve under constant readers: `checkpoint` below.
     "PRAGMA wal_autocheckpoint=0",
-    "PRAGMA cache_size=-32000",
+    "PRAGMA cache_size=-8000",
 )
 _READER_PRAGMAS = (*_SHARED_PRAGMAS, "PRAGMA query_only=ON", "PRAGMA cache_size=-8000")
 
@@ -77,11 +76,35 @@ def _on_connect(engine: AsyncEngine, pragmas: Sequence[str]) -> None:
 
 def create_writer_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
     """Create the engine of the one connection that writes; each transaction is immediate."""
+    pragmas = ("PRAGMA journal_mode=WAL", "PRAGMA foreign_keys=ON", *_WRITER_PRAGMAS)
+    return _create_writing_engine(path, busy_timeout_ms, pragmas)
+
+
+async def open_writer(engine: AsyncEngine, path: Path) -> None:
+    """Connect the writer, before any reader: only then can the file become a WAL database."""
+    try:
+        async with engine.connect() as connection:
+            raw = await connection.get_raw_connection()
+            driver: Any = raw.driver_connection
+            ((mode,),) = await driver.execute_fetchall("PRAGMA journal_mode")
+    except DBAPIError as error:
+        raise StartError(f"The database {path} can't be opened: {error.orig}.") from error
+    if mode != "wal":
+        raise StartError(f"The database {path} is on a file system where SQLite can't use WAL.")
+
+
+def create_migration_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
+    """Create the engine that migrations run on, to be disposed before the writer's is used.
+
+    It leaves a database that is refused as it was (the journal mode is part of the file), and
+    checks no foreign keys: SQLite alters a table by copying it, which drops the one they point to.
+    """
+    return _create_writing_engine(path, busy_timeout_ms, _WRITER_PRAGMAS)
+
+
+def _create_writing_engine(path: Path, busy_timeout_ms: int, pragmas: Sequence[str]) -> AsyncEngine:
     engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
-    _on_connect(
-        engine,
-        (f"PRAGMA busy_timeout={busy_timeout_ms}", "PRAGMA journal_mode=WAL", *_WRITER_PRAGMAS),
-    )
+    _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *pragmas))
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin_immediate(connection: Connection) -> None:
@@ -99,7 +122,9 @@ def create_reader_engine(path: Path, *, connections: int, busy_timeout_ms: int) 
         pool_size=connections,
         max_overflow=0,
         pool_timeout=busy_timeout_ms / 1000,
-        # There is never a transaction to roll back: save the hop to the driver's thread.
+        # There is never a transaction to roll back: save the hops to the driver's thread.
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
         pool_reset_on_return=None,
     )
     _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *_READER_PRAGMAS))

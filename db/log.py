@@ -11,12 +11,12 @@ from collections.abc import AsyncGenerator, Sequence
 
 from db.errors import OverloadedError, UnavailableError
 from db.reader import OrderReader
-from db.records import LogEntry, LogHead
+from db.records import EntryKind, LogEntry, LogHead, Order
 
 logger = logging.getLogger("bistro92.log")
 
 # A reader that is stuck in sending holds one page: this bounds the memory of a slow screen.
-PAGE_ENTRIES = 20
+PAGE_ENTRIES = 50
 _READ_RETRY_SECONDS = 1.0
 
 
@@ -73,24 +73,37 @@ class OrderLog:
             epoch=self._head.epoch, after=after, up_to=self._head.seq, count=count
         )
 
+    def newest_orders(self, *, newer_than: int, count: int) -> list[Order] | None:
+        """Return up to `count` orders after a place, newest first; None if memory lacks some."""
+        orders: list[Order] = []
+        for entry in reversed(self._newest):
+            if entry.seq <= newer_than or len(orders) == count:
+                return orders
+            if entry.kind == EntryKind.ORDER_CREATED:
+                orders.append(entry.order)
+        reaches_back = self._head.seq - len(self._newest) <= newer_than
+        return orders if reaches_back or len(orders) == count else None
+
     async def wait_beyond(self, seq: int) -> None:
         """Wait until the log has an entry after this place."""
         while self._head.seq <= seq:
             await self._longer.wait()
 
-    async def follow(self, after: int) -> AsyncGenerator[LogEntry]:
+    async def follow(self, after: int) -> AsyncGenerator[list[LogEntry]]:
         """Yield every entry after a place, each once and in order, then live, without end.
 
-        Holds no more than a page. While the database can't be read it waits: an error here would
-        end a screen's subscription for what is a pause.
+        The entries come in pages, as many at once as there are; a page is all that is held. While
+        the database can't be read it waits: an error here would end a screen's subscription for
+        what is a pause.
         """
         while True:
-            for entry in await self._read_patiently(after):
-                yield entry
-                after = entry.seq
+            if page := await self._read_patiently(after):
+                yield page
+                after = page[-1].seq
                 # A long replay to a fast socket would otherwise never let another task run.
                 await asyncio.sleep(0)
-            await self.wait_beyond(after)
+            else:
+                await self.wait_beyond(after)
 
     async def _read_patiently(self, after: int) -> list[LogEntry]:
         while True:

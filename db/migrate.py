@@ -15,19 +15,22 @@ from db.errors import StartError
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-async def migrate(writer_engine: AsyncEngine, name: str, migrations: Path = MIGRATIONS) -> None:
+async def migrate(engine: AsyncEngine, name: str, migrations: Path = MIGRATIONS) -> None:
     """Apply all missing migrations in one transaction.
 
-    `name` is what error messages call the database. Raises `StartError`, having changed nothing,
-    if the database is from a newer version, is not Bistro92's, can't be read, or if a migration
-    fails.
+    The engine is a migration engine; `name` is what error messages call the database. Raises
+    `StartError`, having changed nothing, if the database is from a newer version, is not
+    Bistro92's, can't be read, or if a migration fails.
     """
     try:
-        async with writer_engine.begin() as connection:
+        async with engine.begin() as connection:
             await connection.run_sync(_upgrade, name, migrations)
-    except DBAPIError as error:
+    except StartError:
+        raise
+    except Exception as error:
+        cause = error.orig if isinstance(error, DBAPIError) else repr(error)
         raise StartError(
-            f"The database {name} can't be opened or migrated: {error.orig}. Nothing was changed."
+            f"The database {name} can't be opened or migrated: {cause}. Nothing was changed."
         ) from error
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 from db.cursor import encode_cursor
 from db.errors import IdempotencyKeyReusedError
-from db.reader import to_datetime
-from db.records import EntryKind, LogEntry, LogHead, NewOrder, Order
+from db.records import EntryKind, LogEntry, LogHead, NewOrder, Order, to_datetime
 
 
 class Batch:
@@ -48,40 +47,23 @@ class Batch:
         self._keys.append(new.idempotency_key)
         return order
 
-    def order_rows(self) -> list[dict[str, Any]]:
-        """Rows for the table of orders."""
+    def order_rows(self) -> list[tuple[Any, ...]]:
+        """Rows for the table of orders, in the order of its columns."""
+        at = self._created_at_us
         return [
-            {
-                "id": entry.order.id,
-                "seq": entry.seq,
-                "table_name": entry.order.table,
-                "created_at_us": self._created_at_us,
-                "idempotency_key": key,
-            }
+            (entry.order.id, entry.seq, entry.order.table, at, key)
             for entry, key in zip(self.entries, self._keys, strict=True)
         ]
 
-    def item_rows(self) -> list[dict[str, Any]]:
-        """Rows for the table of items, in the order given."""
+    def item_rows(self) -> list[tuple[Any, ...]]:
+        """Rows for the table of items, in the order of its columns."""
         return [
-            {
-                "order_id": entry.order.id,
-                "position": position,
-                "name": item.name,
-                "quantity": item.quantity,
-            }
+            (entry.order.id, position, item.name, item.quantity)
             for entry in self.entries
             for position, item in enumerate(entry.order.items)
         ]
 
-    def entry_rows(self) -> list[dict[str, Any]]:
-        """Rows for the log."""
-        return [
-            {
-                "seq": entry.seq,
-                "kind": str(entry.kind),
-                "order_id": entry.order.id,
-                "created_at_us": self._created_at_us,
-            }
-            for entry in self.entries
-        ]
+    def entry_rows(self) -> list[tuple[Any, ...]]:
+        """Rows for the log, in the order of its columns."""
+        at = self._created_at_us
+        return [(entry.seq, str(entry.kind), entry.order.id, at) for entry in self.entries]

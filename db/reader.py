@@ -7,7 +7,6 @@ cursor from a query is never ahead of the log.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -18,10 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.cursor import encode_cursor
 from db.errors import OverloadedError, UnavailableError
-from db.records import LogEntry, LogHead, Order, OrderItem
+from db.records import LogEntry, LogHead, Order, OrderItem, to_datetime
 from db.tables import log_entries, log_head, order_items, orders
 
-_EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 _ORDER_COLUMNS = (orders.c.id, orders.c.seq, orders.c.table_name, orders.c.created_at_us)
 _BETWEEN = (orders.c.seq > bindparam("newer_than"), orders.c.seq < bindparam("older_than"))
 
@@ -91,11 +89,6 @@ _BY_KEY = _with_items(
 ).order_by("id", order_items.c.position)
 
 
-def to_datetime(microseconds: int) -> datetime:
-    """Turn a stored time into a UTC datetime, exactly."""
-    return _EPOCH_START + timedelta(microseconds=microseconds)
-
-
 def _to_orders(rows: Iterable[Any], epoch: bytes) -> Iterator[tuple[Any, Order]]:
     """Group rows (order columns, then name and quantity) into orders, each with its first row."""
     for _, group in groupby(rows, key=lambda row: row[0]):
@@ -105,12 +98,6 @@ def _to_orders(rows: Iterable[Any], epoch: bytes) -> Iterator[tuple[Any, Order]]
         items = tuple(OrderItem(line.name, line.quantity) for line in lines)
         created_at = to_datetime(created_at_us)
         yield first, Order(order_id, seq, table, items, created_at, encode_cursor(epoch, seq))
-
-
-async def read_head(connection: AsyncConnection) -> LogHead:
-    """Return the log's head as this connection sees it."""
-    row = (await connection.execute(_HEAD)).one()
-    return LogHead(bytes.fromhex(row.epoch), row.last_seq, row.last_order_id)
 
 
 async def read_keyed_orders(
@@ -147,7 +134,8 @@ class OrderReader:
         """Return the committed head of the log."""
         with _clear_errors():
             async with self._engine.connect() as connection:
-                return await read_head(connection)
+                row = (await connection.execute(_HEAD)).one()
+                return LogHead(bytes.fromhex(row.epoch), row.last_seq, row.last_order_id)
 
     async def order(self, order_id: int, *, epoch: bytes, up_to: int) -> Order | None:
         """Return an order, if its place in the log is not beyond `up_to`."""
@@ -169,8 +157,8 @@ class OrderReader:
             _PAGES[table is not None, newest_first],
             newer_than=newer_than,
             older_than=older_than,
-            table=table,
             count=count,
+            **_of_table(table),
         )
         return [order for _, order in _to_orders(rows, epoch)]
 
@@ -178,7 +166,9 @@ class OrderReader:
         """Tell whether there is an order between two places, both exclusive."""
         statement = _ANY if table is None else _ANY_OF_TABLE
         return bool(
-            await self._rows(statement, newer_than=newer_than, older_than=older_than, table=table)
+            await self._rows(
+                statement, newer_than=newer_than, older_than=older_than, **_of_table(table)
+            )
         )
 
     async def seq_of(self, order_id: int) -> int | None:
@@ -195,12 +185,14 @@ class OrderReader:
                 )
 
     async def _rows(self, statement: Select[Any], **parameters: object) -> Sequence[Any]:
-        if parameters.get("table", "") is None:
-            del parameters["table"]
         with _clear_errors():
             async with self._engine.connect() as connection:
                 rows: Sequence[Any] = (await connection.execute(statement, parameters)).all()
                 return rows
+
+
+def _of_table(table: str | None) -> dict[str, str]:
+    return {} if table is None else {"table": table}
 
 
 @contextmanager

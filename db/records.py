@@ -1,8 +1,15 @@
 """The values that leave `db`: plain, immutable, without SQL or GraphQL in them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+
+_EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_datetime(microseconds: int) -> datetime:
+    """Turn a stored time into a UTC datetime, exactly."""
+    return _EPOCH_START + timedelta(microseconds=microseconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,18 +11,19 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, update
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.errors import IdempotencyKeyReusedError, OverloadedError, UnavailableError
 from db.log import OrderLog
 from db.numbering import Batch
-from db.reader import read_entries, read_head, read_keyed_orders
+from db.reader import read_entries, read_keyed_orders
 from db.records import LogEntry, LogHead, NewOrder, Order
-from db.tables import log_entries, log_head, order_items, orders
+from db.sqlite_batch import insert_batch, read_head
 
 logger = logging.getLogger("bistro92.writer")
+
+_NOT_STORED = "The order could not be stored. Try again shortly, with its idempotency key."
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,9 @@ class Writer:
         With an idempotency key that is already stored, the first order comes back and nothing is
         written. Cancelling this call does not cancel the order. Raises `OverloadedError` at once
         when the queue is full, `IdempotencyKeyReusedError` when the key belongs to a different
-        order, and `UnavailableError` when the database can't be written or the writer is closing;
-        in each case the order is not stored.
+        order, and `UnavailableError` when the database can't be written or the writer is closing:
+        the order is not acknowledged then, and must be sent again. (A commit that fails in its last
+        step, the disk's own, may turn out to have succeeded after a crash.)
         """
         if not self.alive:
             raise UnavailableError("The service is stopping. Try again shortly.")
@@ -140,15 +142,24 @@ class Writer:
     async def _process_failed(self, batch: Sequence[_Waiting], error: Exception) -> None:
         if _is_unavailable(error):
             self._note_failure(error)
-            unavailable = UnavailableError("The order could not be stored. Try again shortly.")
+            unavailable = UnavailableError(_NOT_STORED)
             for waiting in (*batch, *self._give_up_if_closing()):
                 _answer(waiting, unavailable)
         elif len(batch) == 1:
+            self._note_recovery()  # the database answers: it is this order that it refuses
             _answer(batch[0], error)
         else:
-            # One order may be the cause: each gets a transaction of its own.
-            for waiting in batch:
-                await self._process([waiting])
+            await self._process_one_by_one(batch)
+
+    async def _process_one_by_one(self, batch: Sequence[_Waiting]) -> None:
+        """Store a batch of which one order may be bad, each in a transaction of its own."""
+        for number, waiting in enumerate(batch):
+            await self._process([waiting])
+            if self._failing:
+                # The database is gone now: don't let each of the others wait for its timeout.
+                for left in batch[number + 1 :]:
+                    _answer(left, UnavailableError(_NOT_STORED))
+                return
 
     def _give_up_if_closing(self) -> list[_Waiting]:
         waiting = list(self._waiting) if self._closing else []
@@ -166,7 +177,7 @@ class Writer:
             batch = Batch(head, keyed, created_at_us=time.time_ns() // 1000)
             outcomes = [batch.place(order) for order in new]
             if batch.entries:
-                await _insert(connection, batch)
+                await insert_batch(connection, batch)
         unpublished = [(missed, head), (batch.entries, batch.head)]
         return _Stored(outcomes, [part for part in unpublished if part[0]])
 
@@ -195,15 +206,6 @@ class Writer:
         if self._failing:
             logger.warning("orders are stored again")
         self._failing = False
-
-
-async def _insert(connection: AsyncConnection, batch: Batch) -> None:
-    await connection.execute(insert(orders), batch.order_rows())
-    await connection.execute(insert(order_items), batch.item_rows())
-    await connection.execute(insert(log_entries), batch.entry_rows())
-    await connection.execute(
-        update(log_head).values(last_seq=batch.head.seq, last_order_id=batch.head.order_id)
-    )
 
 
 def _answer(waiting: _Waiting, outcome: Order | Exception) -> None:

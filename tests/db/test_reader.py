@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from db.errors import OverloadedError
 from db.reader import _PAGES
 from db.records import Order
 from resolvers.context import Service
-from resolvers.list_orders import OrderConnection, list_orders
+from resolvers.list_orders import OrderConnection, get_order, list_orders
 from tests.conftest import OpenService
 from tests.support.orders import soup
 
@@ -37,10 +38,16 @@ async def page(service: Service, **given: Any) -> OrderConnection:
 
 @pytest.mark.parametrize("table", [None, "2", "nobody"])
 @pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("in_memory", [1, 8, 5000])
 async def test_every_page_equals_a_slice_of_the_list(
-    service: Service, table: str | None, backward: bool
+    open_service: OpenService, table: str | None, backward: bool, in_memory: int
 ) -> None:
     """All combinations of one or two cursors and several sizes, against Relay's algorithm."""
+    async with open_service(log_memory_max_entries=in_memory) as service:
+        await compare_pages(service, table, backward)
+
+
+async def compare_pages(service: Service, table: str | None, backward: bool) -> None:
     everything = await place_some(service, 17)
     of_table = [order for order in everything if table in (None, order.table)]
     cursors = [None, *(order.cursor for order in everything[::4])]
@@ -104,8 +111,16 @@ async def test_what_is_committed_but_not_published_is_not_seen(
         before = service.log.head
         await place_some(service, 1)
         service.log._head = before
+        del service.log._newest[2:]
         assert ids((await page(service)).nodes) == [2, 1]
-        assert await service.reader.order(3, epoch=before.epoch, up_to=before.seq) is None
+        assert await get_order(service, "3") is None
+        assert await get_order(service, "2") is not None
+        service.log._newest = []
+        assert ids((await page(service)).nodes) == [2, 1]
+        entries = await service.reader.entries(
+            epoch=before.epoch, after=0, up_to=before.seq, count=9
+        )
+        assert [entry.seq for entry in entries] == [1, 2]
 
 
 @pytest.mark.parametrize(("of_table", "newest_first"), list(_PAGES))
@@ -143,3 +158,14 @@ async def test_reader_is_not_held_up_by_a_running_transaction(service: Service) 
         found = await page(service)
         assert found.nodes[0].table == "1"
         await connection.rollback()
+
+
+async def test_read_that_finds_no_free_connection_is_refused_in_time(
+    open_service: OpenService,
+) -> None:
+    async with open_service(reader_connections=1, busy_timeout_ms=50) as service:
+        await place_some(service, 1)
+        async with service.reader._engine.connect():
+            with pytest.raises(OverloadedError):
+                await get_order(service, "1")
+        assert await get_order(service, "1") is not None

@@ -10,13 +10,14 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from app import Settings, run_service
-from db.engines import create_writer_engine, sqlite_path
+from db.engines import create_migration_engine, sqlite_path
 from db.errors import StartError
 from db.lock import exclusive_lock
 from db.migrate import MIGRATIONS, migrate
 from db.tables import metadata
 from resolvers.context import Service
 from tests.conftest import OpenService
+from tests.support.orders import soup
 
 
 def tables(database: Path) -> set[str]:
@@ -46,7 +47,7 @@ async def test_failing_migration_changes_nothing(database: Path, tmp_path: Path)
         "    op.execute('CREATE TABLE half_done (id INTEGER)')\n"
         "    op.execute('INSERT INTO nowhere VALUES (1)')\n"
     )
-    engine = create_writer_engine(database, busy_timeout_ms=100)
+    engine = create_migration_engine(database, busy_timeout_ms=100)
     with pytest.raises(StartError, match=r"nowhere.*Nothing was changed"):
         await migrate(engine, str(database), folder)
     assert tables(database) == set()
@@ -74,10 +75,11 @@ async def test_database_of_another_program_is_refused(
 ) -> None:
     with closing(sqlite3.connect(database)) as other, other:
         other.execute("CREATE TABLE recipes (id INTEGER)")
+    before = database.read_bytes()
     with pytest.raises(StartError, match=r"not Bistro92's.*recipes"):
         async with open_service():
             pass
-    assert tables(database) == {"recipes"}
+    assert database.read_bytes() == before
 
 
 async def test_file_that_is_no_database_is_refused(
@@ -163,3 +165,29 @@ async def test_each_database_has_an_epoch_of_its_own(tmp_path: Path) -> None:
         async with run_service(settings) as service:
             epochs.add(service.log.head.epoch)
     assert len(epochs) == 2
+
+
+async def test_migration_may_copy_a_table_that_others_point_to(
+    open_service: OpenService, database: Path, tmp_path: Path
+) -> None:
+    """SQLite alters a table by copying it: with foreign keys checked that fails on real data."""
+    async with open_service() as service:
+        await service.writer.create_order(soup())
+    folder = tmp_path / "migrations"
+    (folder / "versions").mkdir(parents=True)
+    for name in ("env.py", "versions/0001_orders_and_log.py"):
+        (folder / name).write_text((MIGRATIONS / name).read_text())
+    (folder / "versions" / "0002_copies.py").write_text(
+        "from alembic import op\n"
+        "import sqlalchemy as sa\n"
+        "revision, down_revision = '0002', '0001'\n"
+        "def upgrade():\n"
+        "    with op.batch_alter_table('orders', recreate='always') as table:\n"
+        "        table.add_column(sa.Column('note', sa.String()))\n"
+    )
+    engine = create_migration_engine(database, busy_timeout_ms=100)
+    await migrate(engine, str(database), folder)
+    await engine.dispose()
+    with closing(sqlite3.connect(database)) as witness:
+        assert witness.execute("SELECT id, note FROM orders").fetchall() == [(1, None)]
+        assert witness.execute("PRAGMA foreign_key_check").fetchall() == []

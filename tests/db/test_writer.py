@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import IntegrityError
 
+from app import drain
 from db.errors import IdempotencyKeyReusedError, OverloadedError, UnavailableError
 from db.records import Order
 from resolvers.context import Service
@@ -95,7 +95,7 @@ async def test_failed_batch_isolates_the_bad_order(service: Service, database: P
     outcomes = await asyncio.gather(
         *(service.writer.create_order(soup(table)) for table in tables), return_exceptions=True
     )
-    assert isinstance(outcomes[1], IntegrityError)
+    assert isinstance(outcomes[1], sqlite3.IntegrityError)
     assert [order.id for order in outcomes if isinstance(order, Order)] == [1, 2, 3]
     assert stored_ids(database) == [1, 2, 3]
     assert (await service.writer.create_order(soup())).id == 4
@@ -152,6 +152,39 @@ async def test_lock_from_outside_is_a_clear_error_and_passes(
             assert service.log.head.seq == 0
             intruder.execute("ROLLBACK")
         assert (await service.writer.create_order(soup())).id == 1
+
+
+async def test_transaction_waits_for_a_lock_that_another_holds(
+    service: Service, database: Path
+) -> None:
+    """A deferred transaction would fail at once: it has read before it writes."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as intruder:
+        intruder.execute("BEGIN IMMEDIATE")
+        intruder.execute("CREATE TABLE notes (id INTEGER)")
+        placing = asyncio.create_task(service.writer.create_order(soup()))
+        await asyncio.wait({placing}, timeout=0.2)
+        assert not placing.done()
+        intruder.execute("COMMIT")
+        assert (await placing).id == 1
+
+
+async def test_drain_waits_until_orders_are_answered(service: Service) -> None:
+    sent = asyncio.Event()
+    answering = asyncio.create_task(sent.wait())
+    service.answering.add(answering)
+    draining = asyncio.create_task(drain(service, 10))
+    await asyncio.wait({draining}, timeout=0.2)
+    assert not service.writer.alive
+    assert not draining.done()
+    sent.set()
+    await draining
+
+
+async def test_drain_gives_up_in_time(service: Service) -> None:
+    answering = asyncio.create_task(asyncio.Event().wait())
+    service.answering.add(answering)
+    await drain(service, 0.05)
+    answering.cancel()
 
 
 async def test_close_commits_and_answers_what_is_queued(
