@@ -10,7 +10,7 @@ from db.writer import Writer
 
 @dataclass(slots=True)
 class Service:
-    """The running parts behind the API. `answering` are the tasks whose order was accepted."""
+    """The running parts behind the API; `answering` are tasks that stopping must wait for."""
 
     writer: Writer
     log: OrderLog

@@ -1,23 +1,48 @@
 """`orderCreated`: a cursor over the order log."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
 from db.cursor import place_of
 from db.log import OrderLog
-from db.records import EntryKind, Order
+from db.records import EntryKind, LogEntry, Order
 from resolvers.context import Service
 from resolvers.validation import BadUserInputError, validate_count
 
 
-async def follow_orders(
-    service: Service, *, after: str | None, last: int | None
-) -> AsyncGenerator[Order]:
-    """Return the orders after a place, each once and in order, then those that are placed.
+class OrderFeed:
+    """The orders after a place in the log, each once and in order, then those that are placed.
+
+    Iterate over it for single orders, or over `pages` for as many at once as there are.
+    """
+
+    def __init__(self, log: OrderLog, after: int) -> None:
+        self._log = log
+        self._after = after
+
+    async def pages(self) -> AsyncGenerator[Sequence[LogEntry]]:
+        """Yield the creations of orders, some at once; never nothing."""
+        async with aclosing(self._log.follow(self._after)) as pages:
+            async for page in pages:
+                if created := [e for e in page if e.kind == EntryKind.ORDER_CREATED]:
+                    yield created
+
+    async def __aiter__(self) -> AsyncIterator[Order]:
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                for entry in page:
+                    yield entry.order
+                    # See `OrderLog.follow`: a page is a long time for the other tasks.
+                    await asyncio.sleep(0)
+
+
+async def follow_orders(service: Service, *, after: str | None, last: int | None) -> OrderFeed:
+    """Begin to follow the orders.
 
     The place is settled before this returns, so an order that is placed once the subscription
     has been accepted is never missed. Raises `BadUserInputError`, `BadCursorError` and
-    `CursorExpiredError` before any order.
+    `CursorExpiredError`.
     """
     if after is not None and last is not None:
         raise BadUserInputError("after and last can't be given together.")
@@ -27,17 +52,10 @@ async def follow_orders(
         start = place_of("after", after, service.log.head)
     elif last is not None:
         start = await _before_newest(service, last)
-    return _created_orders(service.log, start)
+    return OrderFeed(service.log, start)
 
 
 async def _before_newest(service: Service, count: int) -> int:
     """Return the place before the newest `count` orders. Ids have no gaps; log places may."""
     order_id = service.log.head.order_id - count
     return (await service.reader.seq_of(order_id) or 0) if order_id > 0 else 0
-
-
-async def _created_orders(log: OrderLog, after: int) -> AsyncGenerator[Order]:
-    async with aclosing(log.follow(after)) as entries:
-        async for entry in entries:
-            if entry.kind == EntryKind.ORDER_CREATED:
-                yield entry.order

@@ -1,6 +1,5 @@
 """`createOrder`: validate, hand the order to the writer, answer when it is on disk."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,18 +27,8 @@ async def create_order(
     new = validate_order(table, items, idempotency_key)
     if isinstance(new, list):
         return CreateOrderResult(None, new)
-    _note_answering(service)
     try:
         return CreateOrderResult(await service.writer.create_order(new))
     except IdempotencyKeyReusedError as error:
         code = OrderErrorCode.IDEMPOTENCY_KEY_REUSED
         return CreateOrderResult(None, [OrderError(code, str(error), "idempotencyKey")])
-
-
-def _note_answering(service: Service) -> None:
-    # Stopping waits for these tasks: without it, an order that is committed while the service
-    # stops would go unanswered on a WebSocket, whose task nobody else waits for.
-    task = asyncio.current_task()
-    if task is not None:
-        service.answering.add(task)
-        task.add_done_callback(service.answering.discard)

@@ -4,17 +4,18 @@ from typing import Any
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.extensions import ValidationCache
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from schema.errors import CodedErrors, log_unexpected
-from schema.extensions import OneOperation, SafeParserCache
+from schema.documents import CachedDocuments, DocumentCache
+from schema.errors import CodedErrors, log_unexpected, request_id_of
 from schema.root import Mutation, Query, Subscription
 
 
 class Schema(strawberry.Schema):
     """Strawberry's schema with quieter errors, and subscriptions on the socket only."""
+
+    documents: DocumentCache
 
     async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Execute one query or mutation (sockets use `stream`)."""
@@ -27,20 +28,17 @@ class Schema(strawberry.Schema):
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
         """Log what was not expected."""
-        log_unexpected(errors, execution_context)
+        log_unexpected(errors, request_id_of(execution_context))
 
 
 def build_schema(*, document_cache_max_documents: int) -> Schema:
-    """Build the schema. Parsed and validated documents are cached, the newest so many of each."""
-    return Schema(
+    """Build the schema. Parsed and validated documents are kept, the last so many."""
+    schema = Schema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
         # Factories: an extension object must not be shared between operations.
-        extensions=[
-            CodedErrors,
-            lambda: SafeParserCache(maxsize=document_cache_max_documents),
-            lambda: ValidationCache(maxsize=document_cache_max_documents),
-            OneOperation,
-        ],
+        extensions=[CodedErrors, lambda: CachedDocuments(schema.documents)],
     )
+    schema.documents = DocumentCache(schema._schema, max_documents=document_cache_max_documents)
+    return schema

@@ -6,6 +6,7 @@ becomes "Unexpected error." with that id.
 """
 
 import logging
+from collections.abc import Iterable
 
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.exceptions import MissingQueryError
@@ -55,31 +56,39 @@ def _is_unexpected(error: GraphQLError) -> bool:
     return cause is not None and not isinstance(cause, _EXPECTED)
 
 
-def log_unexpected(errors: list[GraphQLError], context: ExecutionContext | None) -> None:
+def log_unexpected(errors: Iterable[GraphQLError], request_id: str | None) -> None:
     """Log what clients are not told, with the id that they are told."""
-    request_id = getattr(getattr(context, "context", None), "request_id", None)
     for error in filter(_is_unexpected, errors):
         logger.error(
             "unexpected error at %s in request %s", error.path, request_id, exc_info=_cause(error)
         )
 
 
+def present_error(error: GraphQLError, request_id: str | None) -> GraphQLError:
+    """Return an error as the client may see it: with its code, and masked if unexpected."""
+    extensions = {"code": _code(error), **(error.extensions or {})}
+    message = error.message
+    if _is_unexpected(error):
+        message = UNEXPECTED_MESSAGE
+        extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id}
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions=extensions,
+    )
+
+
+def request_id_of(context: ExecutionContext | None) -> str | None:
+    """Return the id of the request that an operation belongs to."""
+    return getattr(getattr(context, "context", None), "request_id", None)
+
+
 class CodedErrors(MaskErrors):
-    """Give each error its code and mask the unexpected, for results and for streamed results."""
+    """`present_error` for every error of results and of streamed results."""
 
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
         """Return the error as the client may see it."""
-        extensions = {"code": _code(error), **(error.extensions or {})}
-        message = error.message
-        if _is_unexpected(error):
-            message = UNEXPECTED_MESSAGE
-            request_id = getattr(self.execution_context.context, "request_id", None)
-            extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id}
-        return GraphQLError(
-            message,
-            nodes=error.nodes,
-            source=error.source,
-            positions=error.positions,
-            path=error.path,
-            extensions=extensions,
-        )
+        return present_error(error, request_id_of(self.execution_context))

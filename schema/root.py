@@ -1,6 +1,6 @@
 """The root fields: their arguments in GraphQL's words, handed on to the resolvers."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterable
 from typing import Annotated, TypeVar
 
 import strawberry
@@ -102,10 +102,10 @@ async def _create_order(
     return await place_order.create_order(info.context.service, input.table, input.items, key)
 
 
-# A coroutine that returns the generator, so that a bad cursor fails before any event.
+# A coroutine that returns an iterable, so that a bad cursor fails before any event.
 async def _order_created(
     info: Info, after: FollowAfter = strawberry.UNSET, last: FollowLast = strawberry.UNSET
-) -> AsyncGenerator[records.Order]:
+) -> AsyncIterable[records.Order]:
     return await follow_orders.follow_orders(
         info.context.service, after=_given(after), last=_given(last)
     )
