@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal, Self
 
@@ -18,16 +18,25 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
 
-from db.checkpoint import Checkpointer, checkpoint
-from db.engines import create_reader_engine, create_writer_engine, sqlite_path
+from db.checkpoint import Checkpointer
+from db.engines import (
+    create_migration_engine,
+    create_reader_engine,
+    create_writer_engine,
+    open_writer,
+    sqlite_path,
+)
 from db.errors import Bistro92Error, StartError
 from db.lock import exclusive_lock
 from db.log import OrderLog
 from db.migrate import migrate
 from db.reader import OrderReader
 from db.writer import Writer
-from execution.requests import PlainStartErrors, RequestIds
+from execution.lane import Application, FastLane
+from execution.operations import Operations
+from execution.requests import BodyLimit, PlainStartErrors, RequestIds
 from execution.server import Server, bind, server_config
 from execution.view import GraphQLView
 from resolvers.context import Service
@@ -35,6 +44,7 @@ from schema import build_schema
 
 logger = logging.getLogger("bistro92.app")
 
+_PATH = "/graphql"
 ENV_PREFIX = "BISTRO92_"
 # Read by the tests, not by the service.
 _TEST_PREFIX = "BISTRO92_TEST_"
@@ -65,13 +75,19 @@ class Settings(BaseSettings):
     )
     reader_connections: int = Field(4, ge=1, le=64, description="Database connections for reading")
     busy_timeout_ms: int = Field(
-        2000, ge=1, le=60_000, description="Wait for a lock or a free connection this long"
+        2000, ge=1, le=2500, description="Wait for a lock or a free connection this long"
     )
     wal_max_bytes: int = Field(
         8_388_608, ge=65_536, description="The write-ahead log is checkpointed beyond this size"
     )
     document_cache_max_documents: int = Field(
         256, ge=1, description="Parsed and validated GraphQL documents kept"
+    )
+    compiled_operations: bool = Field(
+        True, description="Run operations compiled where possible; `False` uses graphql-core only"
+    )
+    http_body_max_bytes: int = Field(
+        131_072, ge=1024, description="Largest body of an HTTP request; a larger one gets 413"
     )
     websocket_message_max_bytes: int = Field(
         131_072, ge=1024, description="Largest message that a WebSocket may send to the service"
@@ -96,14 +112,14 @@ class Settings(BaseSettings):
         return self
 
 
-def load_settings(environment: Iterable[str] = ()) -> Settings:
+def load_settings() -> Settings:
     """Read the settings from the environment.
 
     Raises `StartError` for a value that is not allowed, and for an unknown name with the prefix:
     a misspelt setting would otherwise be a default that nobody asked for.
     """
     known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields}
-    for name in environment or os.environ:
+    for name in os.environ:
         given = name.upper()
         if (
             given.startswith(ENV_PREFIX)
@@ -132,11 +148,17 @@ async def run_service(settings: Settings) -> AsyncIterator[Service]:
     path = sqlite_path(settings.database_url)
     async with AsyncExitStack() as stack:
         stack.enter_context(exclusive_lock(path))
+        migration_engine = create_migration_engine(path, busy_timeout_ms=settings.busy_timeout_ms)
+        try:
+            await migrate(migration_engine, str(path))
+        finally:
+            await migration_engine.dispose()
         writer_engine = create_writer_engine(path, busy_timeout_ms=settings.busy_timeout_ms)
         # The writer's connection closes last: the last one to close checkpoints.
         stack.push_async_callback(writer_engine.dispose)
-        await migrate(writer_engine, str(path))
-        stack.push_async_callback(checkpoint, writer_engine)
+        await open_writer(writer_engine, path)
+        checkpointer = Checkpointer(writer_engine, path, wal_max_bytes=settings.wal_max_bytes)
+        stack.push_async_callback(checkpointer.run)
         reader_engine = create_reader_engine(
             path,
             connections=settings.reader_connections,
@@ -145,7 +167,6 @@ async def run_service(settings: Settings) -> AsyncIterator[Service]:
         stack.push_async_callback(reader_engine.dispose)
         reader = OrderReader(reader_engine)
         log = await OrderLog.load(reader, memory_max_entries=settings.log_memory_max_entries)
-        checkpointer = Checkpointer(writer_engine, path, wal_max_bytes=settings.wal_max_bytes)
         writer = await stack.enter_async_context(
             Writer(
                 writer_engine,
@@ -159,7 +180,7 @@ async def run_service(settings: Settings) -> AsyncIterator[Service]:
         yield Service(writer=writer, log=log, reader=reader)
 
 
-async def _drain(service: Service, timeout_seconds: float) -> None:
+async def drain(service: Service, timeout_seconds: float) -> None:
     """Commit what is queued, and wait until it has been answered."""
     service.draining = True
     try:
@@ -191,13 +212,16 @@ async def _readyz(request: Request) -> Response:
 
 
 async def _to_graphiql(_request: Request) -> Response:
-    return RedirectResponse("/graphql")
+    return RedirectResponse(_PATH)
 
 
 def create_app(settings: Settings) -> Starlette:
     """Build the application. Nothing is opened before its lifespan starts."""
+    schema = build_schema(document_cache_max_documents=settings.document_cache_max_documents)
+    operations = Operations(schema, compiled=settings.compiled_operations)
     view = GraphQLView(
-        build_schema(document_cache_max_documents=settings.document_cache_max_documents),
+        schema,
+        operations,
         connection_init_timeout_seconds=settings.connection_init_timeout_seconds,
         ping_interval_seconds=settings.ping_interval_seconds,
         silence_timeout_seconds=settings.silence_timeout_seconds,
@@ -209,15 +233,24 @@ def create_app(settings: Settings) -> Starlette:
             app.state.service = service
             yield {"service": service}
 
-    return Starlette(
+    def with_fast_lane(app: ASGIApp) -> ASGIApp:
+        body_max_bytes = settings.http_body_max_bytes
+        return FastLane(app, path=_PATH, operations=operations, body_max_bytes=body_max_bytes)
+
+    return Application(
+        outermost=with_fast_lane,
         routes=[
             Route("/", _to_graphiql),
-            Route("/graphql", view),
-            WebSocketRoute("/graphql", view),
+            Route(_PATH, view),
+            WebSocketRoute(_PATH, view),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz),
         ],
-        middleware=[Middleware(PlainStartErrors), Middleware(RequestIds)],
+        middleware=[
+            Middleware(PlainStartErrors),
+            Middleware(RequestIds),
+            Middleware(BodyLimit, max_bytes=settings.http_body_max_bytes),
+        ],
         lifespan=lifespan,
     )
 
@@ -253,10 +286,10 @@ def main() -> None:
         websocket_message_max_bytes=settings.websocket_message_max_bytes,
     )
 
-    async def drain() -> None:
-        await _drain(app.state.service, settings.drain_timeout_seconds)
+    async def drain_service() -> None:
+        await drain(app.state.service, settings.drain_timeout_seconds)
 
-    Server(config, drain=drain).run_until_stopped(sockets)
+    Server(config, drain=drain_service).run_until_stopped(sockets)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,11 @@ from execution.json import encode
 logger = logging.getLogger("bistro92.requests")
 
 
+def new_request_id() -> str:
+    """Return an id for one request: 16 hexadecimal digits."""
+    return secrets.token_hex(8)
+
+
 class RequestIds:
     """Plain ASGI middleware: names each request, and answers for what nobody else caught."""
 
@@ -24,7 +29,7 @@ class RequestIds:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        request_id = secrets.token_hex(8)
+        request_id = new_request_id()
         scope.setdefault("state", {})["request_id"] = request_id
         started = False
 
@@ -40,14 +45,22 @@ class RequestIds:
         except Exception:
             logger.exception("unexpected error in request %s", request_id)
             if scope["type"] == "http" and not started:
-                await _send_unexpected_error(send, request_id)
+                await send_unexpected_error(send_with_id, request_id)
 
 
-async def _send_unexpected_error(send: Send, request_id: str) -> None:
+async def send_unexpected_error(send: Send, request_id: str) -> None:
+    """Answer an HTTP request of which nothing has been answered yet."""
     extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id}
-    body = encode({"errors": [{"message": "Unexpected error.", "extensions": extensions}]})
-    headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode())]
-    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await _send_error(send, 500, {"message": "Unexpected error.", "extensions": extensions})
+
+
+async def _send_error(send: Send, status: int, error: object) -> None:
+    body = encode({"errors": [error]})
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -68,3 +81,37 @@ class PlainStartErrors:
             await send(message)
 
         await self._app(scope, receive, send_plainly if scope["type"] == "lifespan" else send)
+
+
+class BodyLimit:
+    """Plain ASGI middleware: refuses a body that is too large before it is read whole."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a connection."""
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
+        length = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal length
+            message = await receive()
+            length += len(message.get("body", b""))
+            if length > self._max_bytes:
+                raise _BodyTooLargeError
+            return message
+
+        try:
+            await self._app(scope, receive_within_limit, send)
+        except _BodyTooLargeError:
+            text = f"The body of the request is larger than {self._max_bytes} bytes."
+            extensions = {"code": "BODY_TOO_LARGE"}
+            await _send_error(send, 413, {"message": text, "extensions": extensions})
+
+
+class _BodyTooLargeError(Exception):
+    """Nothing has been answered yet: whoever reads the body has not seen its end."""

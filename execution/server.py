@@ -1,6 +1,7 @@
 """The uvicorn server as Bistro92 runs it."""
 
 import copy
+import gc
 import logging
 import signal
 import socket
@@ -12,9 +13,13 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.config import LOGGING_CONFIG
 
+from execution.frames import FrameWritingProtocol
+
 logger = logging.getLogger("bistro92.server")
 
 _GRACEFUL_SHUTDOWN_SECONDS = 3
+_BACKLOG = 2048
+_COLLECT_AFTER_ALLOCATIONS = 10_000
 
 
 def server_config(
@@ -25,8 +30,9 @@ def server_config(
         app,
         loop="uvloop",
         http="httptools",
-        # The implementation with flow control: a slow screen holds up only itself.
-        ws="websockets-sansio",
+        # websockets-sansio, the implementation with flow control (a slow screen holds up only
+        # itself), and ready frames.
+        ws=FrameWritingProtocol,
         # Doubles the memory of a screen, and frames could not be shared between screens.
         ws_per_message_deflate=False,
         ws_max_size=websocket_message_max_bytes,
@@ -62,6 +68,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say where."""
         await super().startup(sockets)
+        _spare_the_collector()
         if self.started and sockets:
             host, port = sockets[0].getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
@@ -71,8 +78,10 @@ class Server(uvicorn.Server):
         """Stop the server."""
         for server in self.servers:
             server.close()
-        await self._drain()
-        await super().shutdown(sockets)
+        try:
+            await self._drain()
+        finally:  # whatever went wrong, screens must be told to come back
+            await super().shutdown(sockets)
 
     def run_until_stopped(self, sockets: Sequence[socket.socket]) -> None:
         """Serve until SIGTERM or SIGINT; a graceful stop leaves the exit status 0."""
@@ -86,8 +95,22 @@ class Server(uvicorn.Server):
         self.run(sockets=list(sockets))
 
 
+def _spare_the_collector() -> None:
+    """Take what exists at start out of the garbage collector's rounds, and make them rarer.
+
+    Modules and schema are some hundred thousand objects: going through them takes 100 ms, again
+    and again, in which no order is answered.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER_ALLOCATIONS, 10, 10)
+
+
 def bind(host: str, port: int) -> list[socket.socket]:
-    """Bind, but don't listen yet, to every address that `host` names. Raises `OSError`."""
+    """Listen on every address that `host` names. Raises `OSError`.
+
+    Connections wait from here on until the service has started.
+    """
     sockets = []
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     for family, kind, protocol, _, address in dict.fromkeys(found):
@@ -96,5 +119,6 @@ def bind(host: str, port: int) -> list[socket.socket]:
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind(address)
+        bound.listen(_BACKLOG)
         sockets.append(bound)
     return sockets

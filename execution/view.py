@@ -2,16 +2,19 @@
 
 from datetime import timedelta
 
-from cross_web import HTTPException
+from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
+from strawberry.http import GraphQLRequestData
 from strawberry.schema import BaseSchema
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from execution import json
-from execution.websocket import OperationHandler, TextAdapter
+from execution.adapter import TextAdapter
+from execution.operations import Operations
+from execution.websocket import OperationHandler
 from resolvers.context import Context
 
 
@@ -24,6 +27,7 @@ class GraphQLView(GraphQL[Context, None]):
     def __init__(
         self,
         schema: BaseSchema,
+        operations: Operations,
         *,
         connection_init_timeout_seconds: float,
         ping_interval_seconds: float,
@@ -36,6 +40,7 @@ class GraphQLView(GraphQL[Context, None]):
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
             connection_init_wait_timeout=timedelta(seconds=connection_init_timeout_seconds),
         )
+        self.operations = operations
         self.ping_interval_seconds = ping_interval_seconds
         self.silence_timeout_seconds = silence_timeout_seconds
 
@@ -52,6 +57,17 @@ class GraphQLView(GraphQL[Context, None]):
     def encode_json(self, data: object) -> bytes:
         """Write an answer."""
         return json.encode(data)
+
+    async def parse_http_body(
+        self, request: AsyncHTTPRequestAdapter
+    ) -> GraphQLRequestData | list[GraphQLRequestData]:
+        """Read a request; raises `HTTPException` for an operation name that is none."""
+        data = await super().parse_http_body(request)
+        name = getattr(data, "operation_name", None)
+        # Strawberry quotes it in a plain text answer, which can't hold a lone surrogate.
+        if name is not None and not (isinstance(name, str) and name.isascii()):
+            raise HTTPException(400, "The operationName must be a GraphQL name")
+        return data
 
     def parse_json(self, data: str | bytes) -> object:
         """Parse a body or a GET parameter, which must be an object."""

@@ -7,18 +7,23 @@ clients take as final.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, cast
 
-from starlette.websockets import WebSocketDisconnect, WebSocketState
-from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
+    Operation,
 )
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+    Message,
+    NextMessagePayload,
+)
 
 from execution import json
+from execution.adapter import TextAdapter
+from execution.compiler import CompiledOperation
+from execution.messages import problem_of
 from resolvers.context import Context
 
 if TYPE_CHECKING:
@@ -28,33 +33,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bistro92.websocket")
 
-_CLOSE_REASON_MAX_BYTES = 123  # RFC 6455: a control frame's payload is 125 bytes, two are the code
 _CLOSE_TIMEOUT_SECONDS = 1.0
-
-
-class TextAdapter(ASGIWebSocketAdapter):
-    """Sends text frames (browsers receive binary ones as Blobs) and survives late senders."""
-
-    async def send_json(self, message: Mapping[str, object]) -> None:
-        """Send a message; raises `WebSocketDisconnected` if the socket is closed or closing."""
-        # Another task may have closed it: Starlette would raise a RuntimeError.
-        if self.ws.application_state is not WebSocketState.CONNECTED:
-            raise WebSocketDisconnected
-        try:
-            await self.ws.send_text(json.encode(message).decode())
-        except WebSocketDisconnect as error:
-            raise WebSocketDisconnected from error
-
-    async def close(self, code: int, reason: str) -> None:
-        """Close the socket; a reason that doesn't fit a close frame is cut."""
-        if self.ws.application_state is WebSocketState.CONNECTED:
-            fitting = reason.encode()[:_CLOSE_REASON_MAX_BYTES].decode(errors="ignore")
-            await super().close(code, fitting)
 
 
 class OperationHandler(BaseGraphQLTransportWSHandler[Context, None]):
     """Runs the operations of one socket."""
 
+    websocket: TextAdapter
     _heard_at = 0.0
     _given_up = False
 
@@ -75,7 +60,7 @@ class OperationHandler(BaseGraphQLTransportWSHandler[Context, None]):
 
     async def _watch(self, serving: asyncio.Task[None] | None) -> None:
         """Ping, and end a socket whose peer has been silent for too long."""
-        view = cast("GraphQLView", self.view)
+        view = self._view
         loop = asyncio.get_running_loop()
         while (left := self._heard_at + view.silence_timeout_seconds - loop.time()) > 0:
             pause = min(left, view.ping_interval_seconds)
@@ -93,6 +78,7 @@ class OperationHandler(BaseGraphQLTransportWSHandler[Context, None]):
         except TimeoutError:
             # Not even the close frame can be sent. What the screen missed is in the log.
             logger.info("socket %s given up: the peer does not read", self.context.request_id)
+            self.websocket.abort()
             self._given_up = True
             if serving is not None:
                 serving.cancel()
@@ -104,12 +90,83 @@ class OperationHandler(BaseGraphQLTransportWSHandler[Context, None]):
     async def handle_message(self, message: Message) -> None:
         """Check a message's shape before Strawberry reads it, and pass it on."""
         self._heard_at = asyncio.get_running_loop().time()
-        if (problem := _problem_of(message)) is not None:
+        if (problem := problem_of(message)) is not None:
             await self.handle_invalid_message(problem)
             return
         if message["type"] == "connection_init" and message.get("payload") is None:
             message = {"type": "connection_init"}
         await super().handle_message(message)
+
+    async def run_operation(self, operation: Operation[Context, None]) -> None:
+        """Run an operation compiled if it can be, else as Strawberry does."""
+        compiled = self._view.operations.find(operation.query, operation.operation_name)
+        if compiled is None:
+            await super().run_operation(operation)
+            return
+        try:
+            if compiled.is_subscription:
+                await self._follow(operation, compiled)
+            else:
+                await self._answer(operation, compiled)
+        except WebSocketDisconnected:
+            return
+        except Exception as error:
+            await self.handle_task_exception(error)
+            with suppress(WebSocketDisconnected):
+                await operation.send_operation_message({"id": operation.id, "type": "complete"})
+
+    async def _answer(
+        self, operation: Operation[Context, None], compiled: CompiledOperation
+    ) -> None:
+        if compiled.is_mutation and operation.task is not None:
+            # Stopping waits for these. (For answers over HTTP, uvicorn waits by itself.)
+            answering = self.context.service.answering
+            answering.add(operation.task)
+            operation.task.add_done_callback(answering.discard)
+        response = await self._view.operations.run(
+            compiled, operation.variables or {}, self.context
+        )
+        payload = cast("NextMessagePayload", response)
+        await operation.send_operation_message(
+            {"id": operation.id, "type": "next", "payload": payload}
+        )
+        await operation.send_operation_message({"id": operation.id, "type": "complete"})
+
+    async def _follow(
+        self, operation: Operation[Context, None], compiled: CompiledOperation
+    ) -> None:
+        feed = await self._view.operations.subscribe(
+            compiled, operation.variables or {}, self.context
+        )
+        if feed is None:
+            # Something is wrong, and nothing has been sent: graphql-core says what.
+            await super().run_operation(operation)
+            return
+        head = b'{"id":%b,"type":"next","payload":' % json.encode(operation.id)
+        async with aclosing(feed.payloads()) as pages:
+            async for page in pages:
+                await self.websocket.send_texts([b"%b%b}" % (head, payload) for payload in page])
+
+    async def cleanup_operation(self, operation_id: str) -> None:
+        """End an operation that the client has completed, or left with its socket.
+
+        A mutation is not cancelled: whether its order is placed must not depend on how far it has
+        come. It is only answered no more.
+        """
+        operation = self.operations.get(operation_id)
+        if operation is not None and self._is_mutation(operation):
+            operation.completed = True
+            del self.operations[operation_id]
+        else:
+            await super().cleanup_operation(operation_id)
+
+    def _is_mutation(self, operation: Operation[Context, None]) -> bool:
+        compiled = self._view.operations.find(operation.query, operation.operation_name)
+        return compiled is not None and compiled.is_mutation
+
+    @property
+    def _view(self) -> "GraphQLView":
+        return cast("GraphQLView", self.view)
 
     async def handle_task_exception(self, error: Exception) -> None:
         """Log what ended an operation, unless it is only that the client left."""
@@ -122,32 +179,3 @@ class OperationHandler(BaseGraphQLTransportWSHandler[Context, None]):
         # A syntax error ends its operation with an `error` message. Strawberry would close the
         # socket, and with it every other subscription on it, with a code that is final.
         return None
-
-
-def _problem_of(message: object) -> str | None:
-    """Return what is wrong with a message's shape, if anything."""
-    if not isinstance(message, dict):
-        return "A message must be an object"
-    kind = message.get("type")
-    if not isinstance(kind, str):
-        return "A message must have a type"
-    if kind in ("subscribe", "complete") and not _is_id(message.get("id")):
-        return f"The id of {kind} must be a non-empty string"
-    if kind == "subscribe":
-        return _problem_of_payload(message.get("payload"))
-    return None
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _problem_of_payload(payload: object) -> str | None:
-    if not isinstance(payload, dict):
-        return "The payload of subscribe must be an object"
-    if not isinstance(payload.get("query"), str):
-        return "The query of subscribe must be a string"
-    for name, kind in (("variables", dict), ("extensions", dict), ("operationName", str)):
-        if not isinstance(payload.get(name), kind | None):
-            return f"The {name} of subscribe has the wrong type"
-    return None

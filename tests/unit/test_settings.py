@@ -5,9 +5,12 @@ import subprocess
 import sys
 
 import pytest
+from starlette.applications import Starlette
 
 from app import Settings, load_settings
 from db.errors import StartError
+from execution.frames import FrameWritingProtocol
+from execution.server import server_config
 from tests.support.server import ROOT, clean_environment
 
 
@@ -64,3 +67,13 @@ def test_readme_lists_every_setting_with_its_default_and_meaning() -> None:
         (f"BISTRO92_{name.upper()}", str(field.default), field.description)
         for name, field in Settings.model_fields.items()
     ]
+
+
+def test_server_options_are_the_ones_that_screens_rely_on() -> None:
+    config = server_config(Starlette(), log_level="info", websocket_message_max_bytes=1024)
+    config.load()
+    assert config.ws_protocol_class is FrameWritingProtocol
+    assert config.ws_ping_interval is None, "uvicorn would close with 1011, which is final"
+    assert config.ws_per_message_deflate is False
+    assert config.ws_max_size == 1024
+    assert config.timeout_graceful_shutdown == 3

@@ -1,0 +1,53 @@
+"""How messages leave on a socket."""
+
+from collections.abc import Mapping, Sequence
+
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.http.exceptions import WebSocketDisconnected
+from uvicorn.protocols.utils import ClientDisconnected
+
+from execution import json
+from execution.frames import EXTENSION
+
+_CLOSE_REASON_MAX_BYTES = 123  # RFC 6455: a control frame's payload is 125 bytes, two are the code
+
+
+class TextAdapter(ASGIWebSocketAdapter):
+    """Sends text frames (browsers receive binary ones as Blobs) and survives late senders."""
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        """Send a message; raises `WebSocketDisconnected` if the socket is closed or closing."""
+        # Another task may have closed it: Starlette would raise a RuntimeError.
+        if self.ws.application_state is not WebSocketState.CONNECTED:
+            raise WebSocketDisconnected
+        try:
+            await self.ws.send_text(json.encode(message).decode())
+        except WebSocketDisconnect as error:
+            raise WebSocketDisconnected from error
+
+    async def send_texts(self, payloads: Sequence[bytes]) -> None:
+        """Send encoded messages, in one write if the server can; raises as `send_json` does."""
+        if self.ws.application_state is not WebSocketState.CONNECTED:
+            raise WebSocketDisconnected
+        frames = self.ws.scope["extensions"].get(EXTENSION)
+        try:
+            if frames is not None:
+                await frames["write"](payloads)
+            else:
+                for payload in payloads:
+                    await self.ws.send_text(payload.decode())
+        except (WebSocketDisconnect, ClientDisconnected) as error:
+            raise WebSocketDisconnected from error
+
+    def abort(self) -> None:
+        """Drop the socket with what is not sent yet, if the server can."""
+        frames = self.ws.scope["extensions"].get(EXTENSION)
+        if frames is not None:
+            frames["abort"]()
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the socket; a reason that doesn't fit a close frame is cut."""
+        if self.ws.application_state is WebSocketState.CONNECTED:
+            fitting = reason.encode()[:_CLOSE_REASON_MAX_BYTES].decode(errors="ignore")
+            await super().close(code, fitting)

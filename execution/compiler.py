@@ -1,0 +1,144 @@
+"""Compile an operation, once, into functions that do only what the operation does.
+
+What is compiled: variables (`variables`), the arguments of root fields (`arguments`), and the way
+from a resolver's result to the response (`outputs`), for each setting of the operation's
+conditions (`selection`). What can't be compiled runs on graphql-core.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from graphql import (
+    FieldNode,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+)
+from graphql.execution.collect_fields import FieldDetails
+from strawberry.schema.name_converter import NameConverter
+from strawberry.types.field import StrawberryField
+
+from execution.arguments import Arguments, compile_arguments
+from execution.covered import NotCoveredError
+from execution.outputs import Completer, compile_completer, strawberry_field
+from execution.selection import Selection, condition_variables
+from execution.variables import compile_variables
+from schema.build import Schema
+from schema.documents import Document
+
+_PLANS_MAX = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RootField:
+    """A root field: how to build its arguments, call its resolver and complete its result.
+
+    Each is equal to itself only: `SharedEvents` keeps events by it.
+    """
+
+    key: str
+    resolve: Callable[..., Awaitable[Any]]
+    arguments: Arguments
+    complete: Completer
+
+
+Plan = tuple[RootField, ...]
+
+
+class CompiledOperation:
+    """An operation of a valid document, ready to be run with any variables."""
+
+    def __init__(
+        self, schema: Schema, document: Document, operation: OperationDefinitionNode
+    ) -> None:
+        self.document = document
+        self.name = operation.name.value if operation.name else None
+        self.is_mutation = operation.operation is OperationType.MUTATION
+        self.is_subscription = operation.operation is OperationType.SUBSCRIPTION
+        self._schema = schema
+        self._operation = operation
+        self._conditions = condition_variables(document)
+        self._plans: dict[tuple[bool, ...], Plan] = {}
+        self.coerce_variables = compile_variables(schema._schema, operation)
+        if not self._conditions:
+            self._plans[()] = self._compile(())
+
+    def plan(self, variables: dict[str, Any]) -> Plan:
+        """Return what to do for these checked variables."""
+        setting = tuple([variables[name] for name in self._conditions])
+        plan = self._plans.get(setting)
+        if plan is None:
+            plan = self._compile(setting)
+            if len(self._plans) < _PLANS_MAX:
+                self._plans[setting] = plan
+        return plan
+
+    def _compile(self, setting: tuple[bool, ...]) -> Plan:
+        schema: GraphQLSchema = self._schema._schema
+        conditions = dict(zip(self._conditions, setting, strict=True))
+        selection = Selection(schema, self.document, self._operation, conditions)
+        kind = schema.get_root_type(self._operation.operation)
+        if kind is None:
+            raise NotCoveredError("no such root type")
+        names = self._schema.config.name_converter
+        return tuple(
+            _compile_root_field(kind, key, details, selection, names)
+            for key, details in selection.root_fields(kind).items()
+        )
+
+
+def _compile_root_field(
+    kind: GraphQLObjectType,
+    key: str,
+    details: list[FieldDetails],
+    selection: Selection,
+    names: NameConverter,
+) -> RootField:
+    node: FieldNode = details[0].node
+    definition = kind.fields.get(node.name.value)
+    if definition is None:
+        raise NotCoveredError(f"root field {node.name.value}")  # __typename, introspection
+    field = strawberry_field(definition)
+    return RootField(
+        key,
+        _resolver(field),
+        compile_arguments(definition, field, node, names),
+        compile_completer(definition.type, details, selection),
+    )
+
+
+def _resolver(field: StrawberryField) -> Callable[..., Awaitable[Any]]:
+    """Return the resolver itself: an async function of `info` and the field's arguments."""
+    resolver = field.base_resolver
+    if (
+        resolver is None
+        or not resolver.is_async
+        or resolver.info_parameter is None
+        or resolver.self_parameter
+        or resolver.root_parameter
+        or resolver.parent_parameter
+        or field.extensions
+        or field.permission_classes
+    ):
+        raise NotCoveredError(f"resolver of {field.python_name}")
+    return cast("Callable[..., Awaitable[Any]]", resolver.wrapped_func)
+
+
+def compile_operation(
+    schema: Schema, document: Document, name: str | None
+) -> CompiledOperation | None:
+    """Compile the operation that a request asks for; None if it runs on graphql-core.
+
+    That includes everything that is wrong with the request: graphql-core reports it.
+    """
+    operations = document.operations
+    if name is not None:
+        operations = [node for node in operations if node.name and node.name.value == name]
+    if document.errors or len(operations) != 1:
+        return None
+    try:
+        return CompiledOperation(schema, document, operations[0])
+    except NotCoveredError:
+        return None

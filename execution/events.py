@@ -1,0 +1,31 @@
+"""One encoding of an event for all screens that select the same.
+
+An event's data depends on the entry and on the compiled selection, not on the screen. It is
+encoded for the first screen that needs it and kept, bounded by size, for the others.
+"""
+
+from db.records import LogEntry
+from execution import json
+from execution.compiler import RootField
+
+
+class SharedEvents:
+    """Encoded events by selection and place in the log, the oldest given up first."""
+
+    def __init__(self, *, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._events: dict[tuple[RootField, int], bytes] = {}
+
+    def data(self, field: RootField, entry: LogEntry) -> bytes:
+        """Return the JSON of an event's data; raises what completing the event raises."""
+        key = (field, entry.seq)
+        data = self._events.get(key)
+        if data is None:
+            data = json.encode({field.key: field.complete(entry.order)})
+            self._events[key] = data
+            self._bytes += len(data)
+            while self._bytes > self._max_bytes:
+                oldest = next(iter(self._events))
+                self._bytes -= len(self._events.pop(oldest))
+        return data

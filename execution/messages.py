@@ -1,0 +1,30 @@
+"""The shape of messages that clients send: Strawberry's handler expects it to be right."""
+
+
+def problem_of(message: object) -> str | None:
+    """Return what is wrong with a message's shape, if anything."""
+    if not isinstance(message, dict):
+        return "A message must be an object"
+    kind = message.get("type")
+    if not isinstance(kind, str):
+        return "A message must have a type"
+    if kind in ("subscribe", "complete") and not _is_id(message.get("id")):
+        return f"The id of {kind} must be a non-empty string"
+    if kind == "subscribe":
+        return _problem_of_payload(message.get("payload"))
+    return None
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _problem_of_payload(payload: object) -> str | None:
+    if not isinstance(payload, dict):
+        return "The payload of subscribe must be an object"
+    if not isinstance(payload.get("query"), str):
+        return "The query of subscribe must be a string"
+    for name, kind in (("variables", dict), ("extensions", dict), ("operationName", str)):
+        if not isinstance(payload.get(name), kind | None):
+            return f"The {name} of subscribe has the wrong type"
+    return None

@@ -1,0 +1,206 @@
+"""Run operations: compiled if possible, on graphql-core in every other case, with one result."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from graphql import ExecutionResult, GraphQLError, execute
+
+from db.records import LogEntry
+from execution import json
+from execution.compiler import CompiledOperation, RootField, compile_operation
+from execution.events import SharedEvents
+from resolvers.context import Context
+from resolvers.follow_orders import OrderFeed
+from schema.build import Schema
+from schema.errors import log_unexpected, present_error
+
+Response = dict[str, Any]
+
+_EVENTS_MAX_BYTES = 8_388_608
+
+
+class CompiledInfo:
+    """What compiled operations pass for Strawberry's `Info`: the context, and nothing else."""
+
+    __slots__ = ("context",)
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+
+class Operations:
+    """The operations of one schema."""
+
+    def __init__(self, schema: Schema, *, compiled: bool) -> None:
+        self._schema = schema
+        self._compiled = compiled
+        self.events = SharedEvents(max_bytes=_EVENTS_MAX_BYTES)
+
+    def find(self, text: str, name: str | None) -> CompiledOperation | None:
+        """Return the compiled operation that a request asks for.
+
+        None if it must run on graphql-core, for example because something is wrong with it.
+        """
+        if not self._compiled:
+            return None
+        try:
+            document = self._schema.documents.get(text)
+        except (GraphQLError, RecursionError):
+            return None
+        if name not in document.derived:
+            # By the operation's own name: a client may ask for any number of others.
+            if name is not None and name not in document.operation_names:
+                return None
+            document.derived[name] = compile_operation(self._schema, document, name)
+        operation = document.derived[name]
+        return operation if isinstance(operation, CompiledOperation) else None
+
+    async def run(
+        self, operation: CompiledOperation, variables: Mapping[str, Any], context: Context
+    ) -> Response:
+        """Run a query or mutation and return the response."""
+        recorded: dict[str, Any] = {}
+        try:
+            coerced = operation.coerce_variables(variables)
+            plan = operation.plan(coerced)
+            calls = [(field, field.arguments(coerced)) for field in plan]
+            if operation.is_mutation or len(calls) == 1:
+                await _resolve_serially(calls, CompiledInfo(context), recorded)
+            else:
+                await _resolve_together(calls, CompiledInfo(context), recorded)
+            return {"data": {field.key: field.complete(recorded[field.key]) for field in plan}}
+        except Exception:
+            # Something is unusual or wrong. graphql-core says what, from the same outcomes:
+            # nothing that was resolved is resolved again.
+            return await self.run_generic(operation, variables, context, recorded)
+
+    async def subscribe(
+        self, operation: CompiledOperation, variables: Mapping[str, Any], context: Context
+    ) -> "Feed | None":
+        """Begin a subscription; None if graphql-core must say what is wrong with it."""
+        try:
+            coerced = operation.coerce_variables(variables)
+            (field,) = operation.plan(coerced)
+            orders = await field.resolve(info=CompiledInfo(context), **field.arguments(coerced))
+        except Exception:
+            return None
+        return Feed(self, operation, variables, context, field, orders)
+
+    async def run_generic(
+        self,
+        operation: CompiledOperation,
+        variables: Mapping[str, Any],
+        context: Context,
+        recorded: Mapping[str, Any],
+        root: object = None,
+    ) -> Response:
+        """Run an operation on graphql-core, with the outcomes of the root fields known so far."""
+        result = execute(
+            self._schema._schema,
+            operation.document.ast,
+            root_value=root,
+            context_value=context,
+            variable_values=dict(variables),
+            operation_name=operation.name,
+            middleware=[_replaying(recorded)],
+        )
+        if inspect.isawaitable(result):
+            result = await result
+        return self.present(result, context)
+
+    def present(self, result: ExecutionResult, context: Context) -> Response:
+        """Turn a result into a response: errors logged, masked and with their codes."""
+        response: Response = {"data": result.data}
+        if result.errors:
+            log_unexpected(result.errors, context.request_id)
+            response["errors"] = [
+                present_error(error, context.request_id).formatted for error in result.errors
+            ]
+        return response
+
+
+class Feed:
+    """The events of one subscription, encoded."""
+
+    def __init__(
+        self,
+        operations: Operations,
+        operation: CompiledOperation,
+        variables: Mapping[str, Any],
+        context: Context,
+        field: RootField,
+        orders: OrderFeed,
+    ) -> None:
+        self._operations = operations
+        self._operation = operation
+        self._variables = variables
+        self._context = context
+        self._field = field
+        self._orders = orders
+
+    async def payloads(self) -> AsyncGenerator[list[bytes]]:
+        """Yield the JSON of responses, as many at once as there are events."""
+        async with aclosing(self._orders.pages()) as pages:
+            async for page in pages:
+                yield [await self._payload(entry) for entry in page]
+
+    async def _payload(self, entry: LogEntry) -> bytes:
+        try:
+            return b'{"data":%b}' % self._operations.events.data(self._field, entry)
+        except Exception:
+            response = await self._operations.run_generic(
+                self._operation, self._variables, self._context, {}, root=entry.order
+            )
+            return json.encode(response)
+
+
+Call = tuple[RootField, dict[str, Any]]
+
+
+async def _resolve_serially(
+    calls: list[Call], info: CompiledInfo, recorded: dict[str, Any]
+) -> None:
+    for field, arguments in calls:
+        try:
+            recorded[field.key] = await field.resolve(info=info, **arguments)
+        except Exception as error:
+            recorded[field.key] = error
+            raise
+        # A mutation that follows a failed one must not run before graphql-core has decided so.
+        if len(calls) > 1:
+            field.complete(recorded[field.key])
+
+
+async def _resolve_together(
+    calls: list[Call], info: CompiledInfo, recorded: dict[str, Any]
+) -> None:
+    outcomes = await asyncio.gather(
+        *(field.resolve(info=info, **arguments) for field, arguments in calls),
+        return_exceptions=True,
+    )
+    recorded.update(
+        {field.key: outcome for (field, _), outcome in zip(calls, outcomes, strict=True)}
+    )
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+def _replaying(recorded: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return middleware that answers root fields with what they have resolved to already."""
+
+    async def outcome_of(key: str) -> Any:
+        outcome = recorded[key]
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def resolve(next_resolver: Callable[..., Any], source: Any, info: Any, **arguments: Any) -> Any:
+        if info.path.prev is None and info.path.key in recorded:
+            return outcome_of(info.path.key)
+        return next_resolver(source, info, **arguments)
+
+    return resolve

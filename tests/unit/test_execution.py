@@ -1,0 +1,148 @@
+"""What is shared between requests and screens, and the frames that go out."""
+
+import asyncio
+
+import pytest
+from websockets.frames import Frame, Opcode
+
+from db.records import EntryKind, LogEntry, LogHead, Order, OrderItem, to_datetime
+from execution.answers import SharedAnswers
+from execution.events import SharedEvents
+from execution.frames import text_frame
+from execution.operations import Operations
+from resolvers.context import Service
+from schema import build_schema
+from schema.documents import DocumentCache
+from tests.support.orders import FOLLOW, soup
+
+
+async def answer_of(
+    service: Service, answers: SharedAnswers, request: bytes, log: list[int]
+) -> bytes:
+    async def compute() -> bytes:
+        head = service.log.head.seq
+        await asyncio.sleep(0)
+        log.append(head)
+        return b'{"data":%d}' % head
+
+    found = answers.find(request)
+    return found if found is not None else await answers.compute(request, compute)
+
+
+async def test_read_is_computed_once_until_the_log_grows(service: Service) -> None:
+    answers, computed = SharedAnswers(service.log), list[int]()
+    for _ in range(3):
+        assert await answer_of(service, answers, b"q", computed) == b'{"data":0}'
+    assert computed == [0]
+    await service.writer.create_order(soup())
+    assert await answer_of(service, answers, b"q", computed) == b'{"data":1}', "its own write"
+    assert computed == [0, 1]
+
+
+async def test_readers_at_the_same_time_share_one_computation(service: Service) -> None:
+    answers, computed = SharedAnswers(service.log), list[int]()
+    asking = [answer_of(service, answers, b"q", computed) for _ in range(50)]
+    assert set(await asyncio.gather(*asking)) == {b'{"data":0}'}
+    assert computed == [0]
+
+
+async def test_reader_that_leaves_does_not_take_the_others_with_it(service: Service) -> None:
+    answers, computed = SharedAnswers(service.log), list[int]()
+    first = asyncio.create_task(answer_of(service, answers, b"q", computed))
+    other = asyncio.create_task(answer_of(service, answers, b"q", computed))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await other == b'{"data":0}'
+    assert computed == [0]
+
+
+async def test_reader_that_asks_after_an_order_never_gets_the_answer_from_before(
+    service: Service,
+) -> None:
+    """One asks; before it is answered an order is published; another asks."""
+    answers, computed = SharedAnswers(service.log), list[int]()
+    order = Order(1, 1, "1", (OrderItem("Soup", 1),), to_datetime(0), "cursor")
+    before = asyncio.create_task(answer_of(service, answers, b"q", computed))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # it has looked at the log
+    publish(service, order)
+    assert await answer_of(service, answers, b"q", computed) == b'{"data":1}'
+    assert await before == b'{"data":0}'
+    assert answers.find(b"q") == b'{"data":1}'
+
+
+def publish(service: Service, order: Order) -> None:
+    """Publish in this very step, as the writer does."""
+    head = service.log.head
+    entry = LogEntry(head.seq + 1, EntryKind.ORDER_CREATED, order)
+    service.log.append([entry], LogHead(head.epoch, entry.seq, head.order_id + 1))
+
+
+async def test_error_is_not_kept(service: Service) -> None:
+    answers = SharedAnswers(service.log)
+
+    async def fail() -> bytes:
+        return b'{"data":null,"errors":[{"message":"gone in a moment"}]}'
+
+    await answers.compute(b"q", fail)
+    assert answers.find(b"q") is None
+
+
+async def test_answers_are_bounded(service: Service) -> None:
+    answers = SharedAnswers(service.log)
+
+    async def large() -> bytes:
+        return b'{"data":"%b"}' % (b"x" * 1_000_000)
+
+    for number in range(300):
+        await answers.compute(b"%d" % number, large)
+    assert sum(answers.find(b"%d" % number) is not None for number in range(300)) == 8
+
+
+async def test_event_is_encoded_once_for_all_screens_and_its_memory_is_bounded(
+    service: Service,
+) -> None:
+    operations = Operations(build_schema(document_cache_max_documents=8), compiled=True)
+    operation = operations.find(FOLLOW, None)
+    assert operation is not None
+    (field,) = operation.plan(operation.coerce_variables({}))
+    await asyncio.gather(*(service.writer.create_order(soup()) for _ in range(100)))
+    entries = await service.log.read(0, 100)
+    events = SharedEvents(max_bytes=2_000)
+    first = events.data(field, entries[-1])
+    assert events.data(field, entries[-1]) is first
+    for entry in entries:
+        events.data(field, entry)
+    assert sum(len(data) for data in events._events.values()) <= 2_000
+
+
+async def test_screens_with_the_same_text_share_a_compiled_operation() -> None:
+    operations = Operations(build_schema(document_cache_max_documents=8), compiled=True)
+    assert operations.find(FOLLOW, None) is operations.find(FOLLOW, None)
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 100_000])
+def test_frame_is_the_one_that_websockets_writes(size: int) -> None:
+    payload = b"x" * size
+    assert text_frame(payload) == Frame(Opcode.TEXT, payload).serialize(mask=False)
+
+
+def test_ever_new_documents_grow_nothing() -> None:
+    schema = build_schema(document_cache_max_documents=16)
+    documents: DocumentCache = schema.documents
+    for number in range(100):
+        documents.get(f"{{ a{number}: __typename }}")
+    assert len(documents) == 16
+    padding = "#" * 16_000
+    for number in range(100):
+        documents.get(f"{{ b{number}: __typename }} {padding}")
+    assert documents._characters <= 262_144
+    documents.get("{ nothing }")
+    documents.get("query A { a: __typename } query B { b: __typename }")
+    operations = Operations(schema, compiled=True)
+    for number in range(100):
+        text = "query A { orders { nodes { id } } } query B { orders { nodes { id } } }"
+        assert operations.find(text, f"N{number}") is None
+        assert operations.find(text, "A") is not None
+        assert len(documents.get(text).derived) == 1
+    assert "{ nothing }" not in documents._documents, "an invalid document is not kept"
