@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format schema lock
+.PHONY: help install run test test-generic check format bench schema lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -24,6 +24,13 @@ help: ## List the targets
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[dev]'
 	@touch $@
 
+.venv/installed-bench: .venv/installed bench/peers/mercurius/package-lock.json
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[bench]'
+	@cd bench/peers/mercurius && PATH="$(CURDIR)/$(BIN):$$PATH" \
+		npm ci --ignore-scripts --no-audit --no-fund --loglevel=error \
+		|| echo "Mercurius, the peer on Node, is skipped: its packages can't be installed."
+	@test ! -d bench/peers/mercurius/node_modules/mercurius || touch $@
+
 install: .venv/installed-dev ## Install everything into .venv, development tools included
 
 run: .venv/installed ## Serve on an embedded database (bistro92.db in this folder)
@@ -33,6 +40,9 @@ test: .venv/installed-dev ## Run every test
 	@command -v curl >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -q -y curl; } \
 		|| { echo "The README's commands are tested with curl, which is missing."; exit 1; }
 	$(BIN)/python -m pytest
+
+test-generic: .venv/installed-dev ## Run the tests of the API again, with nothing compiled
+	BISTRO92_TEST_COMPILED=false $(BIN)/python -m pytest tests/api tests/acceptance
 
 check: .venv/installed-dev ## Check formatting, lint, types, layers and the committed schema
 	$(BIN)/ruff format --check .
@@ -44,6 +54,10 @@ check: .venv/installed-dev ## Check formatting, lint, types, layers and the comm
 format: .venv/installed-dev ## Format the code and mend what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: .venv/installed-bench ## Measure against the peers (QUICK=1: a minute; ONLY=fan-out: one scenario)
+	@command -v taskset >/dev/null || { echo "The benchmark needs Linux and taskset (util-linux)."; exit 1; }
+	@taskset -c 1 $(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 schema: .venv/installed ## Write schema.graphql
 	$(BIN)/python -m schema.sdl

@@ -40,7 +40,7 @@ async def test_client_that_disconnects_loses_nothing(server: ServerProcess) -> N
 
 
 def test_too_many_waiting_orders_are_refused_at_once(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, writer_queue_max_orders=5, busy_timeout_ms=10_000) as server:
+    with ServerProcess(tmp_path, writer_queue_max_orders=5, busy_timeout_ms=2500) as server:
 
         def place(_: int) -> str | None:
             began = time.monotonic()

@@ -1,5 +1,6 @@
 """The HTTP side: health, the page for browsers, errors and request ids."""
 
+import json
 import sqlite3
 from contextlib import closing
 
@@ -102,6 +103,28 @@ def test_subscription_over_http_is_refused(shared_server: ServerProcess) -> None
         assert response.status_code == 400
         assert "subscriptions are not allowed" in response.text
     assert "unexpected error" not in shared_server.log
+
+
+def test_body_beyond_the_limit_is_refused(shared_server: ServerProcess) -> None:
+    for content_type in ("application/json", "text/plain"):
+        response = shared_server.http.post(
+            "/graphql",
+            content=b'{"query": "' + b" " * 140_000 + b'{ __typename }"}',
+            headers={"content-type": content_type},
+        )
+        if content_type == "application/json":
+            assert response.status_code == 413
+            (error,) = response.json()["errors"]
+            assert error["extensions"] == {"code": "BODY_TOO_LARGE"}
+            assert "131072 bytes" in error["message"]
+        else:
+            assert response.status_code == 400  # refused before it is read
+
+
+@pytest.mark.parametrize("name", [7, {}, "\ud800", "é"])
+def test_operation_name_that_is_none_is_refused(shared_server: ServerProcess, name: object) -> None:
+    body = json.dumps({"query": "query A { __typename }", "operationName": name}).encode()
+    assert shared_server.post(body).status_code == 400
 
 
 def test_request_has_an_id_of_its_own(shared_server: ServerProcess) -> None:

@@ -164,14 +164,23 @@ async def test_screen_that_answers_pings_stays(quick_server: ServerProcess) -> N
         await screen.settle()
 
 
+def established(server: ServerProcess) -> bool:
+    """Tell whether the server still has a connection of a socket."""
+    idle = server.http.get("/healthz")  # the client's own
+    assert idle.status_code == 200
+    connections = server.process.net_connections()
+    return sum(connection.status == "ESTABLISHED" for connection in connections) > 1
+
+
 async def test_screen_that_stops_reading_is_given_up(quick_server: ServerProcess) -> None:
     """Its operations end although not even a close frame can be sent to it."""
-    query = "{ " + " ".join(f"a{number}: __typename" for number in range(1500)) + " }"
+    query = "{ " + " ".join(f"a{number}: __typename" for number in range(900)) + " }"
     async with open_screen(quick_server.socket_url) as screen:
         screen.socket.transport.pause_reading()
-        for number in range(400):
+        for number in range(600):
             await screen.subscribe(query, operation=f"{number}")
         await until(lambda: "the peer does not read" in quick_server.log, "the server to give up")
+        await until(lambda: not established(quick_server), "the connection to be dropped")
         screen.socket.transport.resume_reading()
         await screen.closed()
     assert "Traceback" not in quick_server.log
