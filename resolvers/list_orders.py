@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from db.cursor import place_of
-from db.records import Order
+from db.records import LogHead, Order
 from resolvers.context import Service
 from resolvers.limits import PAGE_DEFAULT_ORDERS
 from resolvers.validation import BadUserInputError, validate_count, validate_table
@@ -77,39 +77,57 @@ async def list_orders(
     if first is not None and last is not None:
         raise BadUserInputError("first and last can't be given together.")
     head = service.log.head
-    older_than = head.seq + 1 if after is None else place_of("after", after, head)
-    newer_than = 0 if before is None else place_of("before", before, head)
-    backward = last is not None
+    span = _Span(
+        head,
+        newer_than=0 if before is None else place_of("before", before, head),
+        older_than=head.seq + 1 if after is None else place_of("after", after, head),
+        table=table,
+    )
     count = last or first or PAGE_DEFAULT_ORDERS
-    found = None
-    # Only the list's beginning, which everybody asks for, comes from memory: so a page further
-    # down costs the same however large the database is.
-    if after is None and table is None and not backward:
-        found = service.log.newest_orders(newer_than=newer_than, count=count + 1)
-    if found is None:
-        found = await service.reader.page(
-            epoch=head.epoch,
-            newer_than=newer_than,
-            older_than=older_than,
-            table=table,
-            count=count + 1,
-            newest_first=not backward,
-        )
+    found = await _read(service, span, count + 1, backward=last is not None)
     more, nodes = len(found) > count, found[:count]
-    if backward:
+    if last is not None:
         nodes.reverse()
     newer = after is not None and await service.reader.any_order(
-        newer_than=older_than - 1, older_than=head.seq + 1, table=table
+        newer_than=span.older_than - 1, older_than=head.seq + 1, table=table
     )
     older = before is not None and await service.reader.any_order(
-        newer_than=0, older_than=newer_than + 1, table=table
+        newer_than=0, older_than=span.newer_than + 1, table=table
     )
     return OrderConnection(
         nodes,
         PageInfo(
-            has_next_page=older or (more and not backward),
-            has_previous_page=newer or (more and backward),
+            has_next_page=older or (more and last is None),
+            has_previous_page=newer or (more and last is not None),
             start_cursor=nodes[0].cursor if nodes else None,
             end_cursor=nodes[-1].cursor if nodes else None,
         ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The part of the list that a page is taken from: between two places, both exclusive."""
+
+    head: LogHead
+    newer_than: int
+    older_than: int
+    table: str | None
+
+
+async def _read(service: Service, span: _Span, count: int, *, backward: bool) -> list[Order]:
+    """Return orders from the newer end of a span, or backward from the older one."""
+    # Only the list's beginning, which everybody asks for, comes from memory: so a page further
+    # down costs the same however large the database is.
+    if span.older_than > span.head.seq and span.table is None and not backward:
+        found = service.log.newest_orders(newer_than=span.newer_than, count=count)
+        if found is not None:
+            return found
+    return await service.reader.page(
+        epoch=span.head.epoch,
+        newer_than=span.newer_than,
+        older_than=span.older_than,
+        table=span.table,
+        count=count,
+        newest_first=not backward,
     )

@@ -26,6 +26,15 @@ def tables(database: Path) -> set[str]:
         return {name for (name,) in found}
 
 
+def copy_of_migrations(tmp_path: Path) -> Path:
+    """Copy the real migrations, for a test to add one of its own."""
+    folder = tmp_path / "migrations"
+    (folder / "versions").mkdir(parents=True)
+    for name in ("env.py", "versions/0001_orders_and_log.py"):
+        (folder / name).write_text((MIGRATIONS / name).read_text())
+    return folder
+
+
 async def test_migrations_make_the_tables_that_the_code_declares(service: Service) -> None:
     def differences(connection: Connection) -> list[object]:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
@@ -36,10 +45,7 @@ async def test_migrations_make_the_tables_that_the_code_declares(service: Servic
 
 async def test_failing_migration_changes_nothing(database: Path, tmp_path: Path) -> None:
     """The first migration is the real one; the second fails half-way."""
-    folder = tmp_path / "migrations"
-    (folder / "versions").mkdir(parents=True)
-    for name in ("env.py", "versions/0001_orders_and_log.py"):
-        (folder / name).write_text((MIGRATIONS / name).read_text())
+    folder = copy_of_migrations(tmp_path)
     (folder / "versions" / "0002_fails.py").write_text(
         "from alembic import op\n"
         "revision, down_revision = '0002', '0001'\n"
@@ -173,10 +179,7 @@ async def test_migration_may_copy_a_table_that_others_point_to(
     """SQLite alters a table by copying it: with foreign keys checked that fails on real data."""
     async with open_service() as service:
         await service.writer.create_order(soup())
-    folder = tmp_path / "migrations"
-    (folder / "versions").mkdir(parents=True)
-    for name in ("env.py", "versions/0001_orders_and_log.py"):
-        (folder / name).write_text((MIGRATIONS / name).read_text())
+    folder = copy_of_migrations(tmp_path)
     (folder / "versions" / "0002_copies.py").write_text(
         "from alembic import op\n"
         "import sqlalchemy as sa\n"

@@ -184,6 +184,7 @@ async def test_drain_gives_up_in_time(service: Service) -> None:
     answering = asyncio.create_task(asyncio.Event().wait())
     service.answering.add(answering)
     await drain(service, 0.05)
+    assert not answering.done()
     answering.cancel()
 
 
