@@ -8,10 +8,11 @@ import logging
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engines import driver_of
 
 logger = logging.getLogger("bistro92.checkpoint")
 
@@ -22,9 +23,8 @@ async def checkpoint(writer_engine: AsyncEngine) -> bool:
     Only for the task that owns the writer. It waits for running reads up to the busy timeout.
     """
     async with writer_engine.connect() as connection:
-        raw = await connection.get_raw_connection()
         # Through the driver: a statement of SQLAlchemy's would begin a transaction first.
-        driver: Any = raw.driver_connection
+        driver = await driver_of(connection)
         ((busy, _, _),) = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
         return not busy
 

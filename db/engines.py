@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.errors import StartError
 
@@ -20,17 +20,17 @@ _SHARED_PRAGMAS = (
     # A mapped file turns an I/O error into a crash and widens the WAL-reset bug.
     "PRAGMA mmap_size=0",
     "PRAGMA temp_store=MEMORY",
+    "PRAGMA cache_size=-8000",
 )
 _WRITER_PRAGMAS = (
     *_SHARED_PRAGMAS,
     "PRAGMA synchronous=FULL",
     # macOS: without it fsync() leaves the data in the drive's cache.
     "PRAGMA fullfsync=ON",
-    # Automatic checkpoints are passive and starve under constant readers: `checkpoint` below.
+    # Automatic checkpoints are passive and starve under constant readers: see `db.checkpoint`.
     "PRAGMA wal_autocheckpoint=0",
-    "PRAGMA cache_size=-8000",
 )
-_READER_PRAGMAS = (*_SHARED_PRAGMAS, "PRAGMA query_only=ON", "PRAGMA cache_size=-8000")
+_READER_PRAGMAS = (*_SHARED_PRAGMAS, "PRAGMA query_only=ON")
 
 
 def sqlite_path(url: str) -> Path:
@@ -84,13 +84,17 @@ async def open_writer(engine: AsyncEngine, path: Path) -> None:
     """Connect the writer, before any reader: only then can the file become a WAL database."""
     try:
         async with engine.connect() as connection:
-            raw = await connection.get_raw_connection()
-            driver: Any = raw.driver_connection
+            driver = await driver_of(connection)
             ((mode,),) = await driver.execute_fetchall("PRAGMA journal_mode")
     except DBAPIError as error:
         raise StartError(f"The database {path} can't be opened: {error.orig}.") from error
     if mode != "wal":
         raise StartError(f"The database {path} is on a file system where SQLite can't use WAL.")
+
+
+async def driver_of(connection: AsyncConnection) -> Any:
+    """Return the aiosqlite connection below: its statements begin no transaction by themselves."""
+    return (await connection.get_raw_connection()).driver_connection
 
 
 def create_migration_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.engines import driver_of
 from db.errors import UnavailableError
 from db.numbering import Batch
 from db.records import LogHead
@@ -29,8 +30,7 @@ _MOVE_HEAD = f"UPDATE {log_head.name} SET last_seq = ?, last_order_id = ?"  # no
 
 async def read_head(connection: AsyncConnection) -> LogHead:
     """Return the log's head as this transaction sees it. Raises `UnavailableError`."""
-    raw = await connection.get_raw_connection()
-    driver: Any = raw.driver_connection
+    driver = await driver_of(connection)
     try:
         ((epoch, seq, order_id),) = await driver.execute_fetchall(_HEAD)
     except sqlite3.DatabaseError as error:
@@ -44,8 +44,7 @@ async def insert_batch(connection: AsyncConnection, batch: Batch) -> None:
     Raises `UnavailableError` if the database fails (full, locked, I/O), and the driver's own
     error if it refuses what it was asked to store.
     """
-    raw = await connection.get_raw_connection()
-    driver: Any = raw.driver_connection
+    driver = await driver_of(connection)
     try:
         await _insert(driver, orders, batch.order_rows())
         await _insert(driver, order_items, batch.item_rows())
