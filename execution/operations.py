@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, execute
+from graphql import ExecutionResult, GraphQLError, OperationType, execute
 
 from db.records import LogEntry
 from execution import json
@@ -57,6 +57,18 @@ class Operations:
             document.derived[name] = compile_operation(self._schema, document, name)
         operation = document.derived[name]
         return operation if isinstance(operation, CompiledOperation) else None
+
+    def is_mutation(self, text: str, name: str | None) -> bool:
+        """Tell whether a request asks for a mutation, compiled or not."""
+        try:
+            operations = self._schema.documents.get(text).operations
+        except (GraphQLError, RecursionError):
+            return False
+        return any(
+            node.operation is OperationType.MUTATION
+            and (name is None or (node.name is not None and node.name.value == name))
+            for node in operations
+        )
 
     async def run(
         self, operation: CompiledOperation, variables: Mapping[str, Any], context: Context

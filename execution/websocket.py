@@ -99,6 +99,11 @@ class OperationHandler(BaseGraphQLTransportWSHandler[Context, None]):
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         """Run an operation compiled if it can be, else as Strawberry does."""
+        if operation.task is not None and self._is_mutation(operation):
+            # Stopping waits for these. (For answers over HTTP, uvicorn waits by itself.)
+            answering = self.context.service.answering
+            answering.add(operation.task)
+            operation.task.add_done_callback(answering.discard)
         compiled = self._view.operations.find(operation.query, operation.operation_name)
         if compiled is None:
             await super().run_operation(operation)
@@ -118,11 +123,6 @@ class OperationHandler(BaseGraphQLTransportWSHandler[Context, None]):
     async def _answer(
         self, operation: Operation[Context, None], compiled: CompiledOperation
     ) -> None:
-        if compiled.is_mutation and operation.task is not None:
-            # Stopping waits for these. (For answers over HTTP, uvicorn waits by itself.)
-            answering = self.context.service.answering
-            answering.add(operation.task)
-            operation.task.add_done_callback(answering.discard)
         response = await self._view.operations.run(
             compiled, operation.variables or {}, self.context
         )
@@ -161,8 +161,7 @@ class OperationHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await super().cleanup_operation(operation_id)
 
     def _is_mutation(self, operation: Operation[Context, None]) -> bool:
-        compiled = self._view.operations.find(operation.query, operation.operation_name)
-        return compiled is not None and compiled.is_mutation
+        return self._view.operations.is_mutation(operation.query, operation.operation_name)
 
     @property
     def _view(self) -> "GraphQLView":

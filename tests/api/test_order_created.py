@@ -149,3 +149,4 @@ async def test_completed_mutation_is_stored_and_seen(server: ServerProcess) -> N
                 seen.append(message["payload"]["data"]["orderCreated"])
     stored = server.data("{ orders(first: 200) { nodes { id } } }")["orders"]["nodes"]
     assert [order["id"] for order in seen] == [order["id"] for order in reversed(stored)]
+    assert len(stored) == 21, "however early it was completed"
