@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from uvicorn.config import LOGGING_CONFIG
 
 from execution.frames import FrameWritingProtocol
+from execution.settings import Settings
 
 logger = logging.getLogger("bistro92.server")
 
@@ -22,9 +23,7 @@ _BACKLOG = 2048
 _COLLECT_AFTER_ALLOCATIONS = 10_000
 
 
-def server_config(
-    app: ASGIApp, *, log_level: str, websocket_message_max_bytes: int
-) -> uvicorn.Config:
+def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     """Return uvicorn's options; each differs from its default for a reason."""
     return uvicorn.Config(
         app,
@@ -35,15 +34,15 @@ def server_config(
         ws=FrameWritingProtocol,
         # Doubles the memory of a screen, and frames could not be shared between screens.
         ws_per_message_deflate=False,
-        ws_max_size=websocket_message_max_bytes,
+        ws_max_size=settings.websocket_message_max_bytes,
         # uvicorn closes with 1011, which graphql-ws clients take as final: the socket pings.
         ws_ping_interval=None,
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,
         lifespan="on",
         access_log=False,
         server_header=False,
-        log_level=log_level,
-        log_config=_log_config(log_level),
+        log_level=settings.log_level,
+        log_config=_log_config(settings.log_level),
     )
 
 

@@ -14,6 +14,7 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from execution import json
 from execution.adapter import TextAdapter
 from execution.operations import Operations
+from execution.settings import Settings
 from execution.websocket import OperationHandler
 from resolvers.context import Context
 
@@ -24,25 +25,18 @@ class GraphQLView(GraphQL[Context, None]):
     websocket_adapter_class = TextAdapter
     graphql_transport_ws_handler_class = OperationHandler
 
-    def __init__(
-        self,
-        schema: BaseSchema,
-        operations: Operations,
-        *,
-        connection_init_timeout_seconds: float,
-        ping_interval_seconds: float,
-        silence_timeout_seconds: float,
-    ) -> None:
+    def __init__(self, schema: BaseSchema, operations: Operations, settings: Settings) -> None:
         super().__init__(
             schema,
             # Only this one: the legacy protocol had an authentication bypass, and a client that
             # is offered both may choose it.
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
-            connection_init_wait_timeout=timedelta(seconds=connection_init_timeout_seconds),
+            connection_init_wait_timeout=timedelta(
+                seconds=settings.connection_init_timeout_seconds
+            ),
         )
         self.operations = operations
-        self.ping_interval_seconds = ping_interval_seconds
-        self.silence_timeout_seconds = silence_timeout_seconds
+        self.settings = settings
 
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket

@@ -60,10 +60,10 @@ class OperationHandler(BaseGraphQLTransportWSHandler[Context, None]):
 
     async def _watch(self, serving: asyncio.Task[None] | None) -> None:
         """Ping, and end a socket whose peer has been silent for too long."""
-        view = self._view
+        settings = self._view.settings
         loop = asyncio.get_running_loop()
-        while (left := self._heard_at + view.silence_timeout_seconds - loop.time()) > 0:
-            pause = min(left, view.ping_interval_seconds)
+        while (left := self._heard_at + settings.silence_timeout_seconds - loop.time()) > 0:
+            pause = min(left, settings.ping_interval_seconds)
             next_at = loop.time() + pause
             try:
                 # Sending waits while the peer doesn't read: the deadline must hold all the same.

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app import Settings, run_service
+from app import run_service
+from execution.settings import Settings
 from resolvers.context import Service
 from tests.support.server import ServerProcess
 

@@ -13,8 +13,7 @@ from starlette.routing import Route
 from uvicorn import Server
 
 from execution.server import bind, server_config
-
-_WEBSOCKET_MESSAGE_MAX_BYTES = 65_536
+from execution.settings import Settings
 
 
 async def _create_order(request: Request) -> Response:
@@ -26,9 +25,7 @@ async def _create_order(request: Request) -> Response:
 def main() -> None:
     """Serve on the port that the environment names."""
     app = Starlette(routes=[Route("/graphql", _create_order, methods=["POST"])])
-    config = server_config(
-        app, log_level="warning", websocket_message_max_bytes=_WEBSOCKET_MESSAGE_MAX_BYTES
-    )
+    config = server_config(app, Settings(log_level="warning"))
     Server(config).run(sockets=bind("127.0.0.1", int(os.environ["BENCH_PORT"])))
 
 

@@ -7,7 +7,8 @@ from contextlib import closing
 import httpx2 as httpx
 import pytest
 
-from app import Settings, create_app
+from app import create_app
+from execution.settings import Settings
 from tests.support.orders import CREATE_ORDER, soup_input
 from tests.support.server import ServerProcess
 

@@ -9,12 +9,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
-from app import Settings, run_service
+from app import run_service
 from db.engines import create_migration_engine, sqlite_path
 from db.errors import StartError
 from db.lock import exclusive_lock
 from db.migrate import MIGRATIONS, migrate
 from db.tables import metadata
+from execution.settings import Settings
 from resolvers.context import Service
 from tests.conftest import OpenService
 from tests.support.orders import soup

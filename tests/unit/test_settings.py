@@ -7,10 +7,10 @@ import sys
 import pytest
 from starlette.applications import Starlette
 
-from app import Settings, load_settings
 from db.errors import StartError
 from execution.frames import FrameWritingProtocol
 from execution.server import server_config
+from execution.settings import Settings, load_settings
 from tests.support.server import ROOT, clean_environment
 
 
@@ -70,7 +70,7 @@ def test_readme_lists_every_setting_with_its_default_and_meaning() -> None:
 
 
 def test_server_options_are_the_ones_that_screens_rely_on() -> None:
-    config = server_config(Starlette(), log_level="info", websocket_message_max_bytes=1024)
+    config = server_config(Starlette(), Settings(websocket_message_max_bytes=1024))
     config.load()
     assert config.ws_protocol_class is FrameWritingProtocol
     assert config.ws_ping_interval is None, "uvicorn would close with 1011, which is final"
