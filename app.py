@@ -27,6 +27,7 @@ from db.lock import exclusive_lock
 from db.log import OrderLog
 from db.migrate import migrate
 from db.reader import OrderReader
+from db.sqlite_store import SqliteStore
 from db.writer import Writer
 from execution.lane import Application, FastLane
 from execution.operations import Operations
@@ -69,7 +70,7 @@ async def run_service(settings: Settings) -> AsyncIterator[Service]:
         log = await OrderLog.load(reader, memory_max_entries=settings.log_memory_max_entries)
         writer = await stack.enter_async_context(
             Writer(
-                writer_engine,
+                SqliteStore(writer_engine),
                 log,
                 batch_max_orders=settings.writer_batch_max_orders,
                 queue_max_orders=settings.writer_queue_max_orders,

@@ -6,15 +6,19 @@ engine has a single connection, readers are `query_only` and never checkpoint, a
 keeps other server processes out.
 """
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.errors import StartError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _SHARED_PRAGMAS = (
     # A mapped file turns an I/O error into a crash and widens the WAL-reset bug.
@@ -30,6 +34,12 @@ _WRITER_PRAGMAS = (
     # Automatic checkpoints are passive and starve under constant readers: see `db.checkpoint`.
     "PRAGMA wal_autocheckpoint=0",
 )
+# SQLAlchemy begins nothing, so there is nothing to roll back: saves visits to the driver's thread.
+_WITHOUT_TRANSACTIONS: dict[str, Any] = {
+    "isolation_level": "AUTOCOMMIT",
+    "skip_autocommit_rollback": True,
+    "pool_reset_on_return": None,
+}
 _READER_PRAGMAS = (*_SHARED_PRAGMAS, "PRAGMA query_only=ON")
 
 
@@ -75,9 +85,13 @@ def _on_connect(engine: AsyncEngine, pragmas: Sequence[str]) -> None:
 
 
 def create_writer_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
-    """Create the engine of the one connection that writes; each transaction is immediate."""
+    """Create the engine of the one connection that writes. See `db.sqlite_store`."""
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0, **_WITHOUT_TRANSACTIONS
+    )
     pragmas = ("PRAGMA journal_mode=WAL", "PRAGMA foreign_keys=ON", *_WRITER_PRAGMAS)
-    return _create_writing_engine(path, busy_timeout_ms, pragmas)
+    _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *pragmas))
+    return engine
 
 
 async def open_writer(engine: AsyncEngine, path: Path) -> None:
@@ -97,18 +111,30 @@ async def driver_of(connection: AsyncConnection) -> Any:
     return (await connection.get_raw_connection()).driver_connection
 
 
+async def run_in_driver(
+    connection: AsyncConnection,
+    work: Callable[Concatenate[sqlite3.Connection, P], T],
+    *arguments: P.args,
+    **keywords: P.kwargs,
+) -> T:
+    """Run a function with the `sqlite3` connection below, in the thread that it belongs to.
+
+    Once begun it runs to its end, whether or not the caller is cancelled.
+    """
+    driver = await driver_of(connection)
+    # aiosqlite has no public way to run more than one statement in a visit.
+    result: T = await driver._execute(work, driver._conn, *arguments, **keywords)
+    return result
+
+
 def create_migration_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
     """Create the engine that migrations run on, to be disposed before the writer's is used.
 
     It leaves a database that is refused as it was (the journal mode is part of the file), and
     checks no foreign keys: SQLite alters a table by copying it, which drops the one they point to.
     """
-    return _create_writing_engine(path, busy_timeout_ms, _WRITER_PRAGMAS)
-
-
-def _create_writing_engine(path: Path, busy_timeout_ms: int, pragmas: Sequence[str]) -> AsyncEngine:
     engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
-    _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *pragmas))
+    _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *_WRITER_PRAGMAS))
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin_immediate(connection: Connection) -> None:
@@ -126,10 +152,7 @@ def create_reader_engine(path: Path, *, connections: int, busy_timeout_ms: int) 
         pool_size=connections,
         max_overflow=0,
         pool_timeout=busy_timeout_ms / 1000,
-        # There is never a transaction to roll back: save the hops to the driver's thread.
-        isolation_level="AUTOCOMMIT",
-        skip_autocommit_rollback=True,
-        pool_reset_on_return=None,
+        **_WITHOUT_TRANSACTIONS,
     )
     _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *_READER_PRAGMAS))
     return engine

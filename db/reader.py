@@ -100,6 +100,12 @@ def _to_orders(rows: Iterable[Any], epoch: bytes) -> Iterator[tuple[Any, Order]]
         yield first, Order(order_id, seq, table, items, created_at, encode_cursor(epoch, seq))
 
 
+async def read_head(connection: AsyncConnection) -> LogHead:
+    """Return the committed head of the log."""
+    row = (await connection.execute(_HEAD)).one()
+    return LogHead(bytes.fromhex(row.epoch), row.last_seq, row.last_order_id)
+
+
 async def read_keyed_orders(
     connection: AsyncConnection, keys: Sequence[str], epoch: bytes
 ) -> dict[str, Order]:
@@ -134,8 +140,7 @@ class OrderReader:
         """Return the committed head of the log."""
         with _clear_errors():
             async with self._engine.connect() as connection:
-                row = (await connection.execute(_HEAD)).one()
-                return LogHead(bytes.fromhex(row.epoch), row.last_seq, row.last_order_id)
+                return await read_head(connection)
 
     async def order(self, order_id: int, *, epoch: bytes, up_to: int) -> Order | None:
         """Return an order, if its place in the log is not beyond `up_to`."""

@@ -6,20 +6,16 @@ nothing: its order is stored and every screen sees it, because publishing is not
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.errors import IdempotencyKeyReusedError, OverloadedError, UnavailableError
+from db.errors import OverloadedError, UnavailableError
 from db.log import OrderLog
-from db.numbering import Batch
-from db.reader import read_entries, read_keyed_orders
-from db.records import LogEntry, LogHead, NewOrder, Order
-from db.sqlite_batch import insert_batch, read_head
+from db.records import NewOrder, Order
+from db.sqlite_store import SqliteStore
 
 logger = logging.getLogger("bistro92.writer")
 
@@ -32,12 +28,6 @@ class _Waiting:
     answer: asyncio.Future[Order]
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    outcomes: Sequence[Order | IdempotencyKeyReusedError]
-    unpublished: Sequence[tuple[Sequence[LogEntry], LogHead]]
-
-
 class Writer:
     """Stores orders in batches: one transaction and one `fsync` for all that wait.
 
@@ -47,14 +37,14 @@ class Writer:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        store: SqliteStore,
         log: OrderLog,
         *,
         batch_max_orders: int,
         queue_max_orders: int,
         after_commit: Callable[[], Awaitable[None]],
     ) -> None:
-        self._engine = engine
+        self._store = store
         self._log = log
         self._batch_max_orders = batch_max_orders
         self._queue_max_orders = queue_max_orders
@@ -128,7 +118,7 @@ class Writer:
     async def _process(self, batch: Sequence[_Waiting]) -> None:
         """Store a batch, publish it and answer its callers; never raises: the writer goes on."""
         try:
-            stored = await self._store([waiting.order for waiting in batch])
+            stored = await self._store.store([waiting.order for waiting in batch], self._log.head)
         except Exception as error:
             await self._process_failed(batch, error)
             return
@@ -166,36 +156,6 @@ class Writer:
         if waiting:
             self._waiting.clear()
         return waiting
-
-    async def _store(self, new: Sequence[NewOrder]) -> _Stored:
-        """Store a batch in one transaction."""
-        async with self._engine.begin() as connection:
-            head = await read_head(connection)
-            missed = await self._read_missed(connection, head)
-            keys = [order.idempotency_key for order in new if order.idempotency_key is not None]
-            keyed = await read_keyed_orders(connection, keys, head.epoch) if keys else {}
-            batch = Batch(head, keyed, created_at_us=time.time_ns() // 1000)
-            outcomes = [batch.place(order) for order in new]
-            if batch.entries:
-                await insert_batch(connection, batch)
-        unpublished = [(missed, head), (batch.entries, batch.head)]
-        return _Stored(outcomes, [part for part in unpublished if part[0]])
-
-    async def _read_missed(self, connection: AsyncConnection, head: LogHead) -> list[LogEntry]:
-        """Return what is committed but was never published.
-
-        There is such a thing when a commit succeeded and was reported as failed. The database is
-        the truth: the log catches up with it, so that no order stays unseen.
-        """
-        published = self._log.head
-        if head.epoch != published.epoch or head.seq < published.seq:
-            raise UnavailableError("The database was replaced under the running service.")
-        if head.seq == published.seq:
-            return []
-        logger.warning("publishing entries %d to %d late", published.seq + 1, head.seq)
-        return await read_entries(
-            connection, epoch=head.epoch, after=published.seq, up_to=head.seq, count=head.seq
-        )
 
     def _note_failure(self, error: Exception) -> None:
         if not self._failing:

@@ -153,7 +153,7 @@ async def test_readers_cannot_write(service: Service) -> None:
 
 async def test_reader_is_not_held_up_by_a_running_transaction(service: Service) -> None:
     await place_some(service, 1)
-    async with service.writer._engine.begin() as connection:
+    async with service.writer._store._engine.begin() as connection:
         await connection.exec_driver_sql("UPDATE orders SET table_name = 'changed'")
         found = await page(service)
         assert found.nodes[0].table == "1"

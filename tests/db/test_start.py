@@ -40,7 +40,7 @@ async def test_migrations_make_the_tables_that_the_code_declares(service: Servic
     def differences(connection: Connection) -> list[object]:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
-    async with service.writer._engine.connect() as connection:
+    async with service.writer._store._engine.connect() as connection:
         assert await connection.run_sync(differences) == []
 
 
@@ -139,7 +139,7 @@ def test_database_that_cannot_be_used_is_named(url: str, message: str) -> None:
 
 
 async def test_writer_commits_durably_and_only_it_checkpoints(service: Service) -> None:
-    async with service.writer._engine.connect() as connection:
+    async with service.writer._store._engine.connect() as connection:
         found = {
             pragma: (await connection.exec_driver_sql(f"PRAGMA {pragma}")).scalar_one()
             for pragma in ("journal_mode", "synchronous", "wal_autocheckpoint", "foreign_keys")
@@ -151,7 +151,7 @@ async def test_writer_commits_durably_and_only_it_checkpoints(service: Service) 
         "wal_autocheckpoint": 0,
         "foreign_keys": 1,
     }
-    assert service.writer._engine.pool.size() == 1  # type: ignore[attr-defined]
+    assert service.writer._store._engine.pool.size() == 1  # type: ignore[attr-defined]
 
 
 async def test_stopping_leaves_one_file_that_holds_everything(

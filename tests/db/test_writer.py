@@ -118,7 +118,7 @@ async def test_full_database_refuses_clearly_and_recovers(
     service: Service, database: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await place(service, 10)
-    engine = service.writer._engine
+    engine = service.writer._store._engine
     async with engine.connect() as connection:
         (pages,) = (await connection.exec_driver_sql("PRAGMA page_count")).one()
         await connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
