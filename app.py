@@ -12,7 +12,6 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp
 
 from db.checkpoint import Checkpointer
 from db.engines import (
@@ -122,18 +121,16 @@ def create_app(settings: Settings) -> Starlette:
     operations = Operations(schema, compiled=settings.compiled_operations)
     view = GraphQLView(schema, operations, settings)
 
+    lane = FastLane(_PATH, operations, body_max_bytes=settings.http_body_max_bytes)
+
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Service]]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
         async with run_service(settings) as service:
             app.state.service = service
-            yield {"service": service}
-
-    def with_fast_lane(app: ASGIApp) -> ASGIApp:
-        body_max_bytes = settings.http_body_max_bytes
-        return FastLane(app, path=_PATH, operations=operations, body_max_bytes=body_max_bytes)
+            yield {"service": service, "lane": lane}
 
     return Application(
-        outermost=with_fast_lane,
+        outermost=lane.around,
         routes=[
             Route("/", _to_graphiql),
             Route(_PATH, view),
@@ -180,7 +177,10 @@ def main() -> None:
     async def drain_service() -> None:
         await drain(app.state.service, settings.drain_timeout_seconds)
 
-    Server(config, drain=drain_service).run_until_stopped(sockets)
+    server = Server(
+        config, client_timeout_seconds=settings.client_timeout_seconds, drain=drain_service
+    )
+    server.run_until_stopped(sockets)
 
 
 if __name__ == "__main__":

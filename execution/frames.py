@@ -37,6 +37,13 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
                 "abort": self.transport.abort,
             }
 
+    def handle_ping(self) -> None:
+        """Answer a ping; a peer that sends them and doesn't read would grow our memory."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.transport.abort()
+
     async def write_texts(self, payloads: Sequence[bytes]) -> None:
         """Send text messages in one write, after what was sent before, with flow control.
 

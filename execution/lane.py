@@ -4,7 +4,8 @@ Everything else, and everything that is wrong, is passed on to the view unchange
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -15,67 +16,56 @@ from execution import json
 from execution.answers import SharedAnswers
 from execution.compiler import CompiledOperation
 from execution.operations import Operations
-from execution.requests import new_request_id, send_unexpected_error
+from execution.requests import new_request_id, unexpected_error
 from resolvers.context import Context, Service
 
 logger = logging.getLogger("bistro92.lane")
 
 _JSON = b"application/json"
 
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole HTTP response: JSON, with the request's id in its headers."""
+
+    status: int
+    request_id: str
+    body: bytes
+
+    @property
+    def headers(self) -> Headers:
+        """The headers, as ASGI has them."""
+        return [
+            (b"content-type", _JSON),
+            (b"content-length", b"%d" % len(self.body)),
+            (b"x-request-id", self.request_id.encode()),
+        ]
+
 
 class FastLane:
-    """Plain ASGI middleware in front of everything else."""
+    """Answers requests by their bytes, ahead of every layer."""
 
-    def __init__(
-        self, app: ASGIApp, *, path: str, operations: Operations, body_max_bytes: int
-    ) -> None:
-        self._app = app
-        self._path = path
+    def __init__(self, path: str, operations: Operations, *, body_max_bytes: int) -> None:
+        self.path = path
+        self.body_max_bytes = body_max_bytes
         self._operations = operations
-        self._body_max_bytes = body_max_bytes
         self._answers: SharedAnswers | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or pass it on."""
-        if (
-            scope["type"] != "http"
-            or scope["method"] != "POST"
-            or scope["path"] != self._path
-            or not _is_json(scope["headers"])
-            or "service" not in scope.get("state", {})
-        ):
-            await self._app(scope, receive, send)
-            return
-        first = await _read(receive, self._body_max_bytes)
-        answered = first["type"] == "http.request" and not first["more_body"]
-        if not answered or not await self._serve(scope["state"]["service"], first["body"], send):
-            await self._app(scope, _beginning_with(first, receive), send)
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """Return the application with the lane in front of it."""
+        return LaneMiddleware(app, self)
 
-    async def _serve(self, service: Service, body: bytes, send: Send) -> bool:
-        """Answer a request, if it is one for the fast lane."""
-        request_id = new_request_id()
-        try:
-            answer = await self._answer(body, Context(service, request_id))
-        except Exception:
-            logger.exception("unexpected error in request %s", request_id)
-            await send_unexpected_error(send, request_id)
-            return True
-        if answer is None:
-            return False
-        headers = [
-            (b"content-type", _JSON),
-            (b"content-length", b"%d" % len(answer)),
-            (b"x-request-id", request_id.encode()),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
-        return True
-
-    async def _answer(self, body: bytes, context: Context) -> bytes | None:
+    def begin(self, scope: Scope, body: bytes) -> Answer | Coroutine[None, None, Answer] | None:
+        """Begin to answer a POST to the path; None if it is not one for the fast lane."""
+        if not _is_json(scope["headers"]):
+            return None
+        context = Context(scope["state"]["service"], new_request_id())
         answers = self._shared_answers(context.service)
-        answer = answers.find(body)
-        if answer is not None:
-            return answer
+        known = answers.find(body)
+        if known is not None:
+            return Answer(200, context.request_id, known)
         operation, variables = self._operation(body)
         if operation is None or operation.is_subscription:
             return None
@@ -83,7 +73,8 @@ class FastLane:
         async def run() -> bytes:
             return json.encode(await self._operations.run(operation, variables, context))
 
-        return await (run() if operation.is_mutation else answers.compute(body, run))
+        answer = run() if operation.is_mutation else answers.compute(body, run)
+        return _answer(answer, context)
 
     def _shared_answers(self, service: Service) -> SharedAnswers:
         if self._answers is None:
@@ -111,7 +102,47 @@ class FastLane:
         return None, {}
 
 
-def _is_json(headers: list[tuple[bytes, bytes]]) -> bool:
+class LaneMiddleware:
+    """Plain ASGI middleware: the lane for servers that don't have it in their protocol."""
+
+    def __init__(self, app: ASGIApp, lane: FastLane) -> None:
+        self._app = app
+        self._lane = lane
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        if (
+            scope["type"] != "http"
+            or scope["method"] != "POST"
+            or scope["path"] != self._lane.path
+            or "lane" not in scope.get("state", {})
+        ):
+            await self._app(scope, receive, send)
+            return
+        first = await _read(receive, self._lane.body_max_bytes)
+        whole = first["type"] == "http.request" and not first["more_body"]
+        answer = self._lane.begin(scope, first["body"]) if whole else None
+        if answer is None:
+            await self._app(scope, _beginning_with(first, receive), send)
+        else:
+            await _send(send, answer if isinstance(answer, Answer) else await answer)
+
+
+async def _answer(running: Awaitable[bytes], context: Context) -> Answer:
+    try:
+        return Answer(200, context.request_id, await running)
+    except Exception:
+        logger.exception("unexpected error in request %s", context.request_id)
+        return Answer(500, context.request_id, unexpected_error(context.request_id))
+
+
+async def _send(send: Send, answer: Answer) -> None:
+    start = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _is_json(headers: Headers) -> bool:
     for name, value in headers:
         if name == b"content-type":
             return value == _JSON or value.split(b";")[0].strip().lower() == _JSON

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.errors import StartError
 from execution.json import encode
+from schema.errors import UNEXPECTED_MESSAGE
 
 logger = logging.getLogger("bistro92.requests")
 
@@ -45,17 +46,16 @@ class RequestIds:
         except Exception:
             logger.exception("unexpected error in request %s", request_id)
             if scope["type"] == "http" and not started:
-                await send_unexpected_error(send_with_id, request_id)
+                await _send_json(send_with_id, 500, unexpected_error(request_id))
 
 
-async def send_unexpected_error(send: Send, request_id: str) -> None:
-    """Answer an HTTP request of which nothing has been answered yet."""
+def unexpected_error(request_id: str) -> bytes:
+    """Return the body of the answer to a request that failed for reasons of our own."""
     extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id}
-    await _send_error(send, 500, {"message": "Unexpected error.", "extensions": extensions})
+    return encode({"errors": [{"message": UNEXPECTED_MESSAGE, "extensions": extensions}]})
 
 
-async def _send_error(send: Send, status: int, error: object) -> None:
-    body = encode({"errors": [error]})
+async def _send_json(send: Send, status: int, body: bytes) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
@@ -110,7 +110,8 @@ class BodyLimit:
         except _BodyTooLargeError:
             text = f"The body of the request is larger than {self._max_bytes} bytes."
             extensions = {"code": "BODY_TOO_LARGE"}
-            await _send_error(send, 413, {"message": text, "extensions": extensions})
+            error = {"message": text, "extensions": extensions}
+            await _send_json(send, 413, encode({"errors": [error]}))
 
 
 class _BodyTooLargeError(Exception):

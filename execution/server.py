@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from uvicorn.config import LOGGING_CONFIG
 
 from execution.frames import FrameWritingProtocol
+from execution.http import LaneProtocol
 from execution.settings import Settings
 
 logger = logging.getLogger("bistro92.server")
@@ -28,7 +29,7 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=LaneProtocol,
         # websockets-sansio, the implementation with flow control (a slow screen holds up only
         # itself), and ready frames.
         ws=FrameWritingProtocol,
@@ -60,9 +61,24 @@ class Server(uvicorn.Server):
     uvicorn alone closes WebSockets first, and the mutations running on them go unanswered.
     """
 
-    def __init__(self, config: uvicorn.Config, *, drain: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        client_timeout_seconds: float,
+        drain: Callable[[], Awaitable[None]],
+    ) -> None:
         super().__init__(config)
+        self._client_timeout_seconds = client_timeout_seconds
         self._drain = drain
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is done ten times a second; twice a second, look for slow clients."""
+        if counter % 5 == 0:
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, LaneProtocol):
+                    connection.give_up_if_slow(self._client_timeout_seconds)
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say where."""

@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     websocket_message_max_bytes: int = Field(
         131_072, ge=1024, description="Largest message that a WebSocket may send to the service"
     )
+    client_timeout_seconds: float = Field(
+        8,
+        gt=0,
+        description="An HTTP client must send its whole request, begin to read the answer, and "
+        "send the next one within this time each, or it is disconnected",
+    )
     connection_init_timeout_seconds: float = Field(
         5, gt=0, description="A WebSocket must send `connection_init` within this time"
     )

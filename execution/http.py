@@ -1,0 +1,162 @@
+"""HTTP for our own server: the fast lane before the application, and no patience with slow clients.
+
+What the lane takes is never made into an ASGI request: no scope is passed through layers, and an
+answer is one write. Everything else goes uvicorn's way.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, cast
+
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from execution.lane import Answer, FastLane
+
+_STATUS_LINES = {200: b"HTTP/1.1 200 OK\r\n", 500: b"HTTP/1.1 500 Internal Server Error\r\n"}
+
+
+class _NobodyWaits:
+    """The event of new parts of a request that was complete before it was begun."""
+
+    def set(self) -> None:
+        """Do nothing."""
+
+
+class LaneCycle:
+    """A request in the fast lane, with what uvicorn asks of a request under way."""
+
+    __slots__ = ("disconnected", "keep_alive", "response_complete")
+
+    message_event = _NobodyWaits()
+    more_body = False
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+        self.disconnected = False
+        self.response_complete = False
+
+
+class LaneProtocol(HttpToolsProtocol):
+    """One HTTP connection."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._lane: FastLane | None = self.app_state.get("lane")
+        self._url = self._lane.path.encode() if self._lane else b""
+        # Since when this connection waits for its client, if it does.
+        self._since = self.loop.time()
+        # The body so far of a request that may be one for the lane.
+        self._body: bytearray | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for the first request."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        self._since = self.loop.time()
+
+    def on_message_begin(self) -> None:
+        """Begin to wait for the rest of a request."""
+        super().on_message_begin()
+        self._since = self.loop.time()
+
+    def pause_writing(self) -> None:
+        """Begin to wait for a client that doesn't read."""
+        super().pause_writing()
+        self._since = self.loop.time()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request."""
+        self._since = self.loop.time()
+        if self.pipeline:
+            super().on_response_complete()
+        else:  # as uvicorn, without a timer for each request: `give_up_if_slow` ends idle ones
+            self.server_state.total_requests += 1
+            self.flow.resume_reading()
+
+    def give_up_if_slow(self, patience_seconds: float) -> None:
+        """Drop a client that has kept us waiting: for a request, or for it to read an answer."""
+        if self.loop.time() - self._since < patience_seconds:
+            return
+        if self.transport.is_closing() or self.flow.write_paused:
+            self.transport.abort()
+        elif not self._is_answering() or self.cycle.more_body:
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """Keep a request for the lane, or begin it uvicorn's way."""
+        if self._may_be_for_lane():
+            self._body = bytearray()
+        else:
+            super().on_headers_complete()
+
+    def _may_be_for_lane(self) -> bool:
+        return (
+            self._lane is not None
+            and self.url == self._url
+            and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+            and not self.parser.should_upgrade()
+            and not self.expect_100_continue
+            # One that is pipelined waits until the one before it has been answered.
+            and not self._is_answering()
+        )
+
+    def _is_answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        if self._body is None or self._lane is None:
+            super().on_body(body)
+            return
+        self._body += body
+        if len(self._body) > self._lane.body_max_bytes:
+            self._leave_lane()
+
+    def on_message_complete(self) -> None:
+        """Answer a request from the lane if it can be."""
+        if self._body is None or self._lane is None:
+            super().on_message_complete()
+            return
+        answer = self._lane.begin(cast("Scope", self.scope), bytes(self._body))
+        if answer is None:
+            self._leave_lane()
+            super().on_message_complete()
+            return
+        self._body = None
+        cycle = LaneCycle(keep_alive=self.parser.should_keep_alive())
+        self.cycle = cast("RequestResponseCycle", cycle)
+        if isinstance(answer, Answer) and not self.flow.write_paused:
+            self._respond(cycle, answer)
+        else:
+            task = self.loop.create_task(self._respond_later(cycle, answer))
+            # uvicorn waits for these when it stops.
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    def _leave_lane(self) -> None:
+        body, self._body = self._body, None
+        del self.scope["state"]["lane"]  # it has been asked
+        super().on_headers_complete()
+        if body:
+            super().on_body(bytes(body))
+
+    async def _respond_later(self, cycle: LaneCycle, answer: Answer | Awaitable[Answer]) -> None:
+        given = answer if isinstance(answer, Answer) else await answer
+        if self.flow.write_paused and not cycle.disconnected:
+            await self.flow.drain()
+        self._respond(cycle, given)
+
+    def _respond(self, cycle: LaneCycle, answer: Answer) -> None:
+        cycle.response_complete = True
+        if cycle.disconnected or self.transport.is_closing():
+            return
+        parts = [_STATUS_LINES[answer.status]]
+        for name, value in (*self.server_state.default_headers, *answer.headers):
+            parts += (name, b": ", value, b"\r\n")
+        parts += (b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", answer.body)
+        self.transport.write(b"".join(parts))
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()

@@ -1,0 +1,254 @@
+"""HTTP connections as bytes: requests in pieces, pipelined or slow, clients that don't read."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.orders import CREATE_ORDER, soup_input
+from tests.support.server import ServerProcess
+from tests.support.waiting import DEADLINE_SECONDS, wait_until
+
+ORDERS = {"query": "{ orders { nodes { id } } }"}
+# Introspection is not compiled: it goes past the fast lane.
+TYPES = {"query": "{ __schema { queryType { name } } }"}
+
+
+def request(payload: object, *, headers: str = "", version: str = "1.1") -> bytes:
+    body = json.dumps(payload).encode()
+    head = (
+        f"POST /graphql HTTP/{version}\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n{headers}\r\n"
+    )
+    return head.encode() + body
+
+
+def order(table: str) -> dict[str, object]:
+    return {"query": CREATE_ORDER, "variables": {"input": soup_input(table=table)}}
+
+
+class RawClient:
+    """A client that says exactly what it is told to."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", server.port), DEADLINE_SECONDS)
+        self._file = self._socket.makefile("rb")
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Read one response: status, headers and body."""
+        status = int(self._file.readline().split()[1])
+        headers: dict[str, str] = {}
+        while line := self._file.readline().strip():
+            name, _, value = line.decode().partition(":")
+            headers[name.lower()] = value.strip()
+        return status, headers, self._file.read(int(headers.get("content-length", "0")))
+
+    def data(self) -> dict[str, object]:
+        status, _, body = self.answer()
+        assert status == 200, body
+        data: dict[str, object] = json.loads(body)["data"]
+        return data
+
+    def is_closed(self) -> bool:
+        """Wait until the server has closed the connection; whatever else it says is an error."""
+        try:
+            return self._file.read(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()
+
+
+@contextmanager
+def connected(server: ServerProcess) -> Iterator[RawClient]:
+    client = RawClient(server)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def impatient_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder: Path = tmp_path_factory.mktemp("impatient")
+    with ServerProcess(folder, client_timeout_seconds=0.5) as server:
+        yield server
+
+
+@pytest.mark.parametrize("payload", [ORDERS, TYPES], ids=["lane", "view"])
+def test_request_may_come_in_any_two_pieces(
+    shared_server: ServerProcess, payload: dict[str, str]
+) -> None:
+    whole = request(payload)
+    with connected(shared_server) as client:
+        client.send(whole)
+        expected = client.data()
+        for cut in range(1, len(whole), 7):
+            client.send(whole[:cut])
+            client.send(whole[cut:])
+            assert client.data() == expected, cut
+
+
+def test_pipelined_requests_are_answered_in_their_order(server: ServerProcess) -> None:
+    kinds = [order("first"), TYPES, ORDERS, order("second"), order("third"), TYPES, ORDERS]
+    with connected(server) as client:
+        client.send(b"".join(map(request, kinds)))
+        answers = [client.data() for _ in kinds]
+    assert [next(iter(answer)) for answer in answers] == [
+        "createOrder",
+        "__schema",
+        "orders",
+        "createOrder",
+        "createOrder",
+        "__schema",
+        "orders",
+    ]
+    assert answers[2] == {"orders": {"nodes": [{"id": "1"}]}}
+    assert answers[6] == {"orders": {"nodes": [{"id": "3"}, {"id": "2"}, {"id": "1"}]}}
+
+
+def test_body_in_chunks(shared_server: ServerProcess) -> None:
+    body = json.dumps(ORDERS).encode()
+    parts = [body[start : start + 5] for start in range(0, len(body), 5)]
+    head = (
+        b"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+    with connected(shared_server) as client:
+        client.send(head + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts))
+        client.send(b"0\r\n\r\n")
+        assert "orders" in client.data()
+
+
+def test_client_that_waits_for_100_continue(shared_server: ServerProcess) -> None:
+    whole = request(ORDERS, headers="Expect: 100-continue\r\n")
+    head, _, body = whole.partition(b"\r\n\r\n")
+    with connected(shared_server) as client:
+        client.send(head + b"\r\n\r\n")
+        assert client.answer()[0] == 100
+        client.send(body)
+        assert "orders" in client.data()
+
+
+@pytest.mark.parametrize(
+    ("version", "headers"), [("1.0", ""), ("1.1", "Connection: close\r\n")], ids=["1.0", "close"]
+)
+def test_connection_is_closed_when_the_client_asks_for_it(
+    shared_server: ServerProcess, version: str, headers: str
+) -> None:
+    with connected(shared_server) as client:
+        client.send(request(ORDERS, version=version, headers=headers))
+        status, answered, _ = client.answer()
+        assert (status, answered["connection"]) == (200, "close")
+        assert client.is_closed()
+
+
+def test_answers_have_the_headers_of_every_answer(shared_server: ServerProcess) -> None:
+    with connected(shared_server) as client:
+        client.send(request(ORDERS))
+        _, headers, _ = client.answer()
+        client.send(request(TYPES))
+        _, of_view, _ = client.answer()
+    assert headers.keys() == of_view.keys()
+    assert headers["content-type"].startswith("application/json")
+
+
+SLOW = {
+    "says nothing": b"",
+    "half a header": b"POST /graphql HTTP/1.1\r\nHost: 127",
+    "half a body": request(ORDERS)[:-5],
+    "half a body, past the lane": request(TYPES)[:-5].replace(b"/json", b"/other"),
+    "half a handshake": b"GET /graphql HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
+}
+
+
+@pytest.mark.parametrize("beginning", SLOW.values(), ids=SLOW.keys())
+def test_slow_client_is_disconnected(impatient_server: ServerProcess, beginning: bytes) -> None:
+    with connected(impatient_server) as client:
+        client.send(beginning)
+        assert client.is_closed()
+
+
+def test_dribbling_client_is_disconnected(impatient_server: ServerProcess) -> None:
+    """Each byte is a sign of life, and none of them buys time."""
+    with connected(impatient_server) as client:
+        client.send(request(ORDERS)[:20])
+
+        def is_dropped() -> bool:
+            try:
+                client.send(b"x")
+            except ConnectionError:
+                return True
+            return False
+
+        wait_until(is_dropped, "the server to lose its patience")
+
+
+def test_idle_connection_is_closed_after_its_answer(impatient_server: ServerProcess) -> None:
+    for payload in (ORDERS, TYPES):
+        with connected(impatient_server) as client:
+            client.send(request(payload))
+            client.data()
+            assert client.is_closed()
+
+
+def test_patience_is_for_clients_only(impatient_server: ServerProcess) -> None:
+    """A commit that takes longer than clients may is waited for."""
+    with connected(impatient_server) as client:
+        with impatient_server.held_lock():
+            client.send(request(order("7")))
+            with connected(impatient_server) as another:
+                assert another.is_closed()  # so the time is up
+        assert client.data()["createOrder"]
+
+
+def test_client_that_does_not_read_is_dropped(impatient_server: ServerProcess) -> None:
+    items = [{"name": "x" * 100, "quantity": 1}] * 100
+    large = {
+        "query": CREATE_ORDER,
+        "variables": {"input": {"table": "1", "items": items}},
+    }
+    page = request({"query": "{ orders(first: 200) { nodes { items { name } } } }"})
+    with connected(impatient_server) as client:
+        for _ in range(20):
+            client.send(request(large))
+            client.data()
+    with connected(impatient_server) as client:
+
+        def is_dropped() -> bool:
+            try:
+                client.send(page)
+            except ConnectionError:
+                return True
+            return False
+
+        wait_until(is_dropped, "the server to lose its patience")
+    assert impatient_server.process.memory_info().rss < 300 * 2**20
+
+
+def test_pings_of_a_client_that_does_not_read_end_its_socket(shared_server: ServerProcess) -> None:
+    """Each wants an answer, and answers that nobody reads would pile up in memory."""
+    handshake = (
+        b"GET /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+    )
+    pings = (b"\x89\xfd\0\0\0\0" + b"p" * 125) * 1000
+    with connected(shared_server) as client:
+        client.send(handshake)
+        assert client.answer()[0] == 101
+        for _ in range(1000):
+            try:
+                client.send(pings)
+            except ConnectionError:
+                break
+        else:
+            pytest.fail("the server goes on answering a client that doesn't read")
