@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from db.log import OrderLog
 from db.records import LogHead
+from execution import json
 
 _ANSWERS_MAX = 256
 _ANSWERS_MAX_BYTES = 8_388_608
@@ -60,5 +61,5 @@ class SharedAnswers:
         has_room = self._bytes + size <= _ANSWERS_MAX_BYTES and len(self._answers) < _ANSWERS_MAX
         # An error may be gone the next time.
         if has_room and not computed.startswith(b'{"data":null') and b'"errors":' not in computed:
-            self._answers[request] = computed
+            self._answers[request] = json.trimmed(computed)
             self._bytes += size

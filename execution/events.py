@@ -1,12 +1,15 @@
 """One encoding of an event for all screens that select the same.
 
-An event's data depends on the entry and on the compiled selection, not on the screen. It is
-encoded for the first screen that needs it and kept, bounded by size, for the others.
+An event depends on the entry and on the compiled selection, not on the screen. It is encoded for
+the first screen that needs it and kept, bounded by size, for the others.
 """
 
 from db.records import LogEntry
 from execution import json
 from execution.compiler import RootField
+
+# What keeping an event takes besides its bytes: its key, its place in the table.
+_OVERHEAD_BYTES = 200
 
 
 class SharedEvents:
@@ -17,15 +20,15 @@ class SharedEvents:
         self._bytes = 0
         self._events: dict[tuple[RootField, int], bytes] = {}
 
-    def data(self, field: RootField, entry: LogEntry) -> bytes:
-        """Return the JSON of an event's data; raises what completing the event raises."""
+    def response(self, field: RootField, entry: LogEntry) -> bytes:
+        """Return the JSON of an event's response; raises what completing the event raises."""
         key = (field, entry.seq)
-        data = self._events.get(key)
-        if data is None:
-            data = json.encode({field.key: field.complete(entry.order)})
-            self._events[key] = data
-            self._bytes += len(data)
+        response = self._events.get(key)
+        if response is None:
+            data = {field.key: field.complete(entry.order)}
+            response = self._events[key] = json.trimmed(json.encode({"data": data}))
+            self._bytes += len(response) + _OVERHEAD_BYTES
             while self._bytes > self._max_bytes:
                 oldest = next(iter(self._events))
-                self._bytes -= len(self._events.pop(oldest))
-        return data
+                self._bytes -= len(self._events.pop(oldest)) + _OVERHEAD_BYTES
+        return response

@@ -37,3 +37,11 @@ def encode(data: object) -> bytes:
         return orjson.dumps(data)
     except orjson.JSONEncodeError:
         return json.dumps(data, separators=(",", ":")).encode()
+
+
+def trimmed(document: bytes) -> bytes:
+    """Return a document that takes no more memory than it has bytes, to be kept.
+
+    What orjson returns has room behind it: four kilobytes for a few hundred bytes.
+    """
+    return bytes(bytearray(document))

@@ -19,7 +19,8 @@ from schema.errors import log_unexpected, present_error
 
 Response = dict[str, Any]
 
-_EVENTS_MAX_BYTES = 8_388_608
+# Thousands of events: screens that are live, or came back together, ask for the same few hundred.
+_EVENTS_MAX_BYTES = 2_097_152
 
 
 class CompiledInfo:
@@ -161,7 +162,7 @@ class Feed:
 
     async def _payload(self, entry: LogEntry) -> bytes:
         try:
-            return b'{"data":%b}' % self._operations.events.data(self._field, entry)
+            return self._operations.events.response(self._field, entry)
         except Exception:
             response = await self._operations.run_generic(
                 self._operation, self._variables, self._context, {}, root=entry.order

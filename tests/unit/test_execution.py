@@ -1,6 +1,7 @@
 """What is shared between requests and screens, and the frames that go out."""
 
 import asyncio
+import tracemalloc
 
 import pytest
 from websockets.frames import Frame, Opcode
@@ -106,14 +107,16 @@ async def test_event_is_encoded_once_for_all_screens_and_its_memory_is_bounded(
     operation = operations.find(FOLLOW, None)
     assert operation is not None
     (field,) = operation.plan(operation.coerce_variables({}))
-    await asyncio.gather(*(service.writer.create_order(soup()) for _ in range(100)))
-    entries = await service.log.read(0, 100)
-    events = SharedEvents(max_bytes=2_000)
-    first = events.data(field, entries[-1])
-    assert events.data(field, entries[-1]) is first
+    await asyncio.gather(*(service.writer.create_order(soup()) for _ in range(1000)))
+    entries = await service.log.read(0, 1000)
+    events = SharedEvents(max_bytes=100_000)
+    assert events.response(field, entries[-1]) is events.response(field, entries[-1])
+    tracemalloc.start()
     for entry in entries:
-        events.data(field, entry)
-    assert sum(len(data) for data in events._events.values()) <= 2_000
+        events.response(field, entry)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 50_000 < taken <= 120_000  # the table itself grows in steps
 
 
 async def test_screens_with_the_same_text_share_a_compiled_operation() -> None:
