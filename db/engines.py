@@ -40,6 +40,8 @@ _WITHOUT_TRANSACTIONS: dict[str, Any] = {
     "skip_autocommit_rollback": True,
     "pool_reset_on_return": None,
 }
+# An error's message would quote them, and end in the log: orders, keys.
+_HIDE_PARAMETERS = True
 _READER_PRAGMAS = (*_SHARED_PRAGMAS, "PRAGMA query_only=ON")
 
 
@@ -87,7 +89,11 @@ def _on_connect(engine: AsyncEngine, pragmas: Sequence[str]) -> None:
 def create_writer_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
     """Create the engine of the one connection that writes. See `db.sqlite_store`."""
     engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0, **_WITHOUT_TRANSACTIONS
+        f"sqlite+aiosqlite:///{path}",
+        pool_size=1,
+        max_overflow=0,
+        hide_parameters=_HIDE_PARAMETERS,
+        **_WITHOUT_TRANSACTIONS,
     )
     pragmas = ("PRAGMA journal_mode=WAL", "PRAGMA foreign_keys=ON", *_WRITER_PRAGMAS)
     _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *pragmas))
@@ -133,7 +139,9 @@ def create_migration_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
     It leaves a database that is refused as it was (the journal mode is part of the file), and
     checks no foreign keys: SQLite alters a table by copying it, which drops the one they point to.
     """
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0, hide_parameters=_HIDE_PARAMETERS
+    )
     _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *_WRITER_PRAGMAS))
 
     @event.listens_for(engine.sync_engine, "begin")
@@ -152,6 +160,7 @@ def create_reader_engine(path: Path, *, connections: int, busy_timeout_ms: int) 
         pool_size=connections,
         max_overflow=0,
         pool_timeout=busy_timeout_ms / 1000,
+        hide_parameters=_HIDE_PARAMETERS,
         **_WITHOUT_TRANSACTIONS,
     )
     _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *_READER_PRAGMAS))

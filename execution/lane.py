@@ -132,7 +132,7 @@ async def _answer(running: Awaitable[bytes], context: Context) -> Answer:
     try:
         return Answer(200, context.request_id, await running)
     except Exception:
-        logger.exception("unexpected error in request %s", context.request_id)
+        logger.exception("unexpected error", extra={"request_id": context.request_id})
         return Answer(500, context.request_id, unexpected_error(context.request_id))
 
 

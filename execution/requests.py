@@ -44,7 +44,7 @@ class RequestIds:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception:
-            logger.exception("unexpected error in request %s", request_id)
+            logger.exception("unexpected error", extra={"request_id": request_id})
             if scope["type"] == "http" and not started:
                 await _send_json(send_with_id, 500, unexpected_error(request_id))
 

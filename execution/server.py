@@ -1,20 +1,19 @@
 """The uvicorn server as Bistro92 runs it."""
 
-import copy
 import gc
 import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.config import LOGGING_CONFIG
 
 from execution.frames import FrameWritingProtocol
 from execution.http import LaneProtocol
+from execution.logs import log_config
 from execution.settings import Settings
 
 logger = logging.getLogger("bistro92.server")
@@ -43,16 +42,8 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         log_level=settings.log_level,
-        log_config=_log_config(settings.log_level),
+        log_config=log_config(settings),
     )
-
-
-def _log_config(log_level: str) -> dict[str, Any]:
-    config = copy.deepcopy(LOGGING_CONFIG)
-    own = {"handlers": ["default"], "level": log_level.upper(), "propagate": False}
-    config["loggers"]["bistro92"] = own
-    config["formatters"]["default"]["fmt"] = "%(asctime)s %(levelprefix)s %(message)s"
-    return config
 
 
 class Server(uvicorn.Server):

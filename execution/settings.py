@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much is logged: `debug`, `info`, `warning` or `error`"
     )
+    log_format: Literal["console", "json"] = Field(
+        "console", description="How it is logged: `console` for people, `json` for programs"
+    )
     writer_queue_max_orders: int = Field(
         2000, ge=1, description="Orders that may wait for the writer; more get `OVERLOADED`"
     )

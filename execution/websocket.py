@@ -77,7 +77,8 @@ class OperationHandler(BaseGraphQLTransportWSHandler[Context, None]):
                 await self.websocket.close(4408, "No sign of life")
         except TimeoutError:
             # Not even the close frame can be sent. What the screen missed is in the log.
-            logger.info("socket %s given up: the peer does not read", self.context.request_id)
+            given_up = "socket given up: the peer does not read"
+            logger.info(given_up, extra={"request_id": self.context.request_id})
             self.websocket.abort()
             self._given_up = True
             if serving is not None:
@@ -170,8 +171,8 @@ class OperationHandler(BaseGraphQLTransportWSHandler[Context, None]):
     async def handle_task_exception(self, error: Exception) -> None:
         """Log what ended an operation, unless it is only that the client left."""
         if not isinstance(error, WebSocketDisconnected):
-            request_id = self.context.request_id
-            logger.error("unexpected error on socket %s", request_id, exc_info=error)
+            fields = {"request_id": self.context.request_id}
+            logger.error("unexpected error on a socket", exc_info=error, extra=fields)
 
     @staticmethod
     def _get_pre_execution_close_reason(error: "GraphQLError") -> str | None:

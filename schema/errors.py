@@ -60,7 +60,10 @@ def log_unexpected(errors: Iterable[GraphQLError], request_id: str | None) -> No
     """Log what clients are not told, with the id that they are told."""
     for error in filter(_is_unexpected, errors):
         logger.error(
-            "unexpected error at %s in request %s", error.path, request_id, exc_info=_cause(error)
+            "unexpected error at %s",
+            error.path,
+            exc_info=_cause(error),
+            extra={"request_id": request_id},
         )
 
 

@@ -146,7 +146,7 @@ def test_unexpected_error_is_masked_and_logged_with_the_request_id(server: Serve
     assert error["message"] == "Unexpected error."
     assert error["extensions"] == {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id}
     assert "secret" not in response.text
-    assert f"in request {request_id}" in server.log
+    assert f"request_id={request_id}" in server.log
     assert "the secret recipe" in server.log
 
 
