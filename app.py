@@ -29,6 +29,7 @@ from db.reader import OrderReader
 from db.sqlite_store import SqliteStore
 from db.writer import Writer
 from execution.lane import Application, FastLane
+from execution.metrics import serve_metrics
 from execution.operations import Operations
 from execution.requests import BodyLimit, PlainStartErrors, RequestIds
 from execution.server import Server, bind, server_config
@@ -125,7 +126,12 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
-        async with run_service(settings) as service:
+        path = sqlite_path(settings.database_url)
+        host, port = settings.metrics_host, settings.metrics_port
+        async with (
+            run_service(settings) as service,
+            serve_metrics(service, path, host=host, port=port),
+        ):
             app.state.service = service
             yield {"service": service, "lane": lane}
 

@@ -6,6 +6,7 @@ nothing: its order is stored and every screen sees it, because publishing is not
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from db.errors import OverloadedError, UnavailableError
 from db.log import OrderLog
 from db.records import NewOrder, Order
 from db.sqlite_store import SqliteStore
+from db.stats import WriterStats
 
 logger = logging.getLogger("bistro92.writer")
 
@@ -54,6 +56,7 @@ class Writer:
         self._closing = False
         self._failing = False
         self._task: asyncio.Task[None] | None = None
+        self.stats = WriterStats()
 
     async def __aenter__(self) -> "Writer":
         self._task = asyncio.create_task(self._run(), name="bistro92-writer")
@@ -66,6 +69,11 @@ class Writer:
     def alive(self) -> bool:
         """Whether orders are accepted."""
         return self._task is not None and not self._task.done() and not self._closing
+
+    @property
+    def waiting_orders(self) -> int:
+        """How many orders wait for the next batch."""
+        return len(self._waiting)
 
     async def create_order(self, order: NewOrder) -> Order:
         """Store an order; return it when it is on disk and published.
@@ -117,11 +125,15 @@ class Writer:
 
     async def _process(self, batch: Sequence[_Waiting]) -> None:
         """Store a batch, publish it and answer its callers; never raises: the writer goes on."""
+        began = time.perf_counter()
         try:
             stored = await self._store.store([waiting.order for waiting in batch], self._log.head)
         except Exception as error:
+            self.stats.failed_batches += 1
             await self._process_failed(batch, error)
             return
+        self.stats.commit_seconds.observe(time.perf_counter() - began)
+        self.stats.batch_orders.observe(len(batch))
         self._note_recovery()
         # Outside the try: what is committed must never be taken for failed and stored again.
         for entries, head in stored.unpublished:

@@ -8,6 +8,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.errors import StartError
+from db.stats import rejections
 from execution.json import encode
 from schema.errors import UNEXPECTED_MESSAGE
 
@@ -51,8 +52,14 @@ class RequestIds:
 
 def unexpected_error(request_id: str) -> bytes:
     """Return the body of the answer to a request that failed for reasons of our own."""
-    extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id}
-    return encode({"errors": [{"message": UNEXPECTED_MESSAGE, "extensions": extensions}]})
+    return error_body("INTERNAL_SERVER_ERROR", UNEXPECTED_MESSAGE, requestId=request_id)
+
+
+def error_body(code: str, message: str, **extensions: object) -> bytes:
+    """Return the body of an answer that is an error and nothing else, and count it."""
+    rejections[code] += 1
+    error = {"message": message, "extensions": {"code": code, **extensions}}
+    return encode({"errors": [error]})
 
 
 async def _send_json(send: Send, status: int, body: bytes) -> None:
@@ -109,9 +116,7 @@ class BodyLimit:
             await self._app(scope, receive_within_limit, send)
         except _BodyTooLargeError:
             text = f"The body of the request is larger than {self._max_bytes} bytes."
-            extensions = {"code": "BODY_TOO_LARGE"}
-            error = {"message": text, "extensions": extensions}
-            await _send_json(send, 413, encode({"errors": [error]}))
+            await _send_json(send, 413, error_body("BODY_TOO_LARGE", text))
 
 
 class _BodyTooLargeError(Exception):

@@ -32,6 +32,12 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field(
         "console", description="How it is logged: `console` for people, `json` for programs"
     )
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port for Prometheus metrics at `/metrics`; 0: no metrics"
+    )
+    metrics_host: str = Field(
+        "127.0.0.1", min_length=1, description="Address for them; they are open to all who reach it"
+    )
     writer_queue_max_orders: int = Field(
         2000, ge=1, description="Orders that may wait for the writer; more get `OVERLOADED`"
     )

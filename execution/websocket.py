@@ -49,12 +49,15 @@ class OperationHandler(BaseGraphQLTransportWSHandler[Context, None]):
         watching = asyncio.create_task(
             self._watch(asyncio.current_task()), name="bistro92-socket-watch"
         )
+        screens = self.context.service.screens
+        screens.sockets += 1
         try:
             await super().handle()
         except asyncio.CancelledError:
             if not self._given_up:
                 raise
         finally:
+            screens.sockets -= 1
             watching.cancel()
             await asyncio.wait({watching})
 

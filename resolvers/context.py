@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from db.log import OrderLog
 from db.reader import OrderReader
 from db.writer import Writer
+from resolvers.screens import Screens
 
 
 @dataclass(slots=True)
@@ -17,6 +18,7 @@ class Service:
     reader: OrderReader
     draining: bool = False
     answering: set[asyncio.Task[object]] = field(default_factory=set)
+    screens: Screens = field(default_factory=Screens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from db.cursor import place_of
 from db.log import OrderLog
 from db.records import EntryKind, LogEntry, Order
 from resolvers.context import Service
+from resolvers.screens import Screens
 from resolvers.validation import BadUserInputError, validate_count
 
 
@@ -17,16 +18,24 @@ class OrderFeed:
     Iterate over it for single orders, or over `pages` for as many at once as there are.
     """
 
-    def __init__(self, log: OrderLog, after: int) -> None:
+    def __init__(self, log: OrderLog, after: int, screens: Screens) -> None:
         self._log = log
-        self._after = after
+        self._screens = screens
+        # Moves on when a page has been sent, so that a stuck screen is seen to be behind.
+        self.place = after
 
     async def pages(self) -> AsyncGenerator[Sequence[LogEntry]]:
         """Yield the creations of orders, some at once; never nothing."""
-        async with aclosing(self._log.follow(self._after)) as pages:
-            async for page in pages:
-                if created := [e for e in page if e.kind == EntryKind.ORDER_CREATED]:
-                    yield created
+        self._screens.following.add(self)
+        try:
+            async with aclosing(self._log.follow(self.place)) as pages:
+                async for page in pages:
+                    if created := [e for e in page if e.kind == EntryKind.ORDER_CREATED]:
+                        yield created
+                        self._screens.deliveries += len(created)
+                    self.place = page[-1].seq
+        finally:
+            self._screens.following.discard(self)
 
     async def __aiter__(self) -> AsyncIterator[Order]:
         async with aclosing(self.pages()) as pages:
@@ -52,7 +61,7 @@ async def follow_orders(service: Service, *, after: str | None, last: int | None
         start = place_of("after", after, service.log.head)
     elif last is not None:
         start = await _before_newest(service, last)
-    return OrderFeed(service.log, start)
+    return OrderFeed(service.log, start, service.screens)
 
 
 async def _before_newest(service: Service, count: int) -> int:

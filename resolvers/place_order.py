@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from db.errors import IdempotencyKeyReusedError
 from db.records import Order
+from db.stats import rejections
 from resolvers.context import Service
 from resolvers.validation import ItemInput, OrderError, OrderErrorCode, validate_order
 
@@ -26,9 +27,14 @@ async def create_order(
     """
     new = validate_order(table, items, idempotency_key)
     if isinstance(new, list):
-        return CreateOrderResult(None, new)
+        return _rejected(new)
     try:
         return CreateOrderResult(await service.writer.create_order(new))
     except IdempotencyKeyReusedError as error:
         code = OrderErrorCode.IDEMPOTENCY_KEY_REUSED
-        return CreateOrderResult(None, [OrderError(code, str(error), "idempotencyKey")])
+        return _rejected([OrderError(code, str(error), "idempotencyKey")])
+
+
+def _rejected(errors: Sequence[OrderError]) -> CreateOrderResult:
+    rejections.update({error.code.name for error in errors})
+    return CreateOrderResult(None, errors)

@@ -15,6 +15,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionContext
 
 from db.errors import Bistro92Error
+from db.stats import rejections
 
 logger = logging.getLogger("bistro92.errors")
 
@@ -74,6 +75,7 @@ def present_error(error: GraphQLError, request_id: str | None) -> GraphQLError:
     if _is_unexpected(error):
         message = UNEXPECTED_MESSAGE
         extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id}
+    rejections[str(extensions["code"])] += 1
     return GraphQLError(
         message,
         nodes=error.nodes,

@@ -1,0 +1,195 @@
+"""Metrics of a running server: each says what happened, and reading them holds up nobody."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
+from tests.support.screen import Screen, open_screen
+from tests.support.server import ServerProcess, free_port
+from tests.support.waiting import until, wait_until
+
+Samples = dict[str, float]
+
+
+class MeasuredServer(ServerProcess):
+    """A server whose metrics are read."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.metrics_port = free_port()
+        super().__init__(folder, metrics_port=self.metrics_port, **settings)
+
+    def scrape(self) -> Samples:
+        """Return every sample by its name and labels."""
+        address = f"http://127.0.0.1:{self.metrics_port}/metrics"
+        text = httpx.get(address, timeout=10).raise_for_status().text
+        return {
+            sample.name + "".join(f" {value}" for value in sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Iterator[MeasuredServer]:
+    server = MeasuredServer(tmp_path)
+    with server:
+        yield server
+
+
+def test_orders_batches_and_commits_are_counted(measured: MeasuredServer) -> None:
+    for _ in range(3):
+        measured.data(CREATE_ORDER, input=soup_input(key="one"))
+    for _ in range(4):
+        measured.data(CREATE_ORDER, input=soup_input())
+    found = measured.scrape()
+    assert found["bistro92_orders_total"] == 5
+    assert found["bistro92_log_head"] == 5
+    assert found["bistro92_batch_orders_count"] == 7
+    assert found["bistro92_batch_orders_sum"] == 7
+    assert found["bistro92_batch_orders_bucket 1.0"] == 7
+    assert found["bistro92_commit_seconds_count"] == 7
+    assert 0 < found["bistro92_commit_seconds_sum"] < 7
+    assert found["bistro92_queue_orders"] == 0
+    assert found["bistro92_failed_batches_total"] == 0
+    assert found["bistro92_writer_up"] == 1
+    assert found["bistro92_wal_bytes"] == Path(f"{measured.database}-wal").stat().st_size
+    assert found["process_open_fds"] > 5
+
+
+async def test_waiting_orders_and_their_batch_are_seen(measured: MeasuredServer) -> None:
+    def waiting() -> bool:
+        return measured.scrape()["bistro92_queue_orders"] == 7
+
+    async with open_screen(measured.socket_url) as screen:
+        with measured.held_lock():
+            for number in range(8):
+                await screen.subscribe(CREATE_ORDER, operation=f"{number}", input=soup_input())
+            await until(waiting, "one order to be with the writer, and seven to wait")
+        await until(lambda: measured.scrape()["bistro92_orders_total"] == 8, "the orders")
+    found = measured.scrape()
+    assert found["bistro92_queue_orders"] == 0
+    assert found["bistro92_batch_orders_bucket 1.0"] == 1
+    assert found["bistro92_batch_orders_bucket 10.0"] == 2
+
+
+def test_each_refusal_is_counted_once_under_its_code(measured: MeasuredServer) -> None:
+    blank = soup_input(table=" ", quantity=0)
+    measured.data(CREATE_ORDER, input=blank)
+    measured.data(CREATE_ORDER, input=soup_input(key="k"))
+    measured.data(CREATE_ORDER, input=soup_input(table="2", key="k"))
+    measured.execute("{ orders(after: $gone) { nodes { id } } }")
+    measured.execute(CREATE_ORDER, input={"table": 1, "items": []})
+    measured.execute('{ orders(after: "x") { nodes { id } } }')
+    measured.execute('{ a: orders(after: "x") { nodes { id } } __typename }')
+    measured.post(b"x" * 200_000)
+    found = measured.scrape()
+    refused = {
+        name.split()[1]: count
+        for name, count in found.items()
+        if name.startswith("bistro92_rejections_total")
+    }
+    assert refused == {
+        "BLANK": 1,
+        "QUANTITY_OUT_OF_RANGE": 1,
+        "IDEMPOTENCY_KEY_REUSED": 1,
+        "GRAPHQL_VALIDATION_FAILED": 1,
+        "BAD_USER_INPUT": 1,
+        "BAD_CURSOR": 2,
+        "BODY_TOO_LARGE": 1,
+    }
+
+
+async def test_screens_and_how_far_the_slowest_is_behind(measured: MeasuredServer) -> None:
+    items = [{"name": "x" * 100, "quantity": 1}] * 100
+    async with (
+        open_screen(measured.socket_url) as slow,
+        open_screen(measured.socket_url) as live,
+        open_screen(measured.socket_url),
+    ):
+        for screen in (slow, live):
+            await screen.subscribe(FOLLOW)
+            await screen.settle()
+        found = measured.scrape()
+        assert (found["bistro92_sockets"], found["bistro92_subscriptions"]) == (3, 2)
+        slow.socket.transport.pause_reading()
+        for number in range(400):
+            measured.data(CREATE_ORDER, input={"table": f"{number}", "items": items})
+        await live.orders(400)
+        behind = measured.scrape()["bistro92_slowest_screen_entries"]
+        assert 50 < behind <= 400
+        slow.socket.transport.resume_reading()
+        await slow.orders(400)
+
+        def caught_up() -> bool:
+            found = measured.scrape()
+            return (
+                found["bistro92_slowest_screen_entries"],
+                found["bistro92_deliveries_total"],
+            ) == (0, 800)
+
+        await until(caught_up, "every delivery to be counted")
+    await until(lambda: measured.scrape()["bistro92_sockets"] == 0, "the sockets to be gone")
+    assert measured.scrape()["bistro92_subscriptions"] == 0
+
+
+async def test_scrape_with_many_screens_is_quick(measured: MeasuredServer) -> None:
+    """Twenty sockets with a hundred subscriptions each are 2,000 places to look at."""
+    async with AsyncExitStack() as stack:
+        screens: list[Screen] = [
+            await stack.enter_async_context(open_screen(measured.socket_url)) for _ in range(20)
+        ]
+        for screen in screens:
+            for number in range(100):
+                await screen.subscribe(FOLLOW, operation=f"{number}")
+            await screen.settle()
+        assert measured.scrape()["bistro92_subscriptions"] == 2000
+        took = []
+        for _ in range(10):
+            began = time.monotonic()
+            await asyncio.to_thread(measured.scrape)
+            took.append(time.monotonic() - began)
+    assert sorted(took)[5] < 0.1, took
+
+
+def test_stuck_event_loop_is_seen_afterwards(measured: MeasuredServer) -> None:
+    """A stopped process is stuck as a whole: no beat of the loop is on time."""
+    measured.process.send_signal(signal.SIGSTOP)
+    # This one waits until it goes on: half a second is what is measured, not waited for.
+    time.sleep(0.5)
+    measured.process.send_signal(signal.SIGCONT)
+
+    def late_beats() -> float:
+        found = measured.scrape()
+        name = "bistro92_event_loop_lag_seconds"
+        return found[f"{name}_count"] - found[f"{name}_bucket 0.25"]
+
+    wait_until(lambda: late_beats() >= 1, "the late beat")
+
+
+def test_no_metrics_unless_asked_for_and_never_on_the_orders_port(
+    tmp_path: Path, measured: MeasuredServer
+) -> None:
+    assert measured.http.get("/metrics").status_code == 404
+    listening = [c.laddr for c in measured.process.net_connections() if c.status == "LISTEN"]
+    assert {address.ip for address in listening} == {"127.0.0.1"}
+    (tmp_path / "plain").mkdir()
+    with ServerProcess(tmp_path / "plain") as plain:
+        ports = [c.laddr.port for c in plain.process.net_connections() if c.status == "LISTEN"]
+        assert ports == [plain.port]
+
+
+def test_busy_metrics_port_is_named(measured: MeasuredServer, tmp_path: Path) -> None:
+    (tmp_path / "second").mkdir()
+    second = ServerProcess(tmp_path / "second", metrics_port=measured.port)
+    assert second.spawn().wait(20) != 0
+    assert f"metrics: 127.0.0.1:{measured.port} can't be used: Address already in use" in second.log
+    assert "Traceback" not in second.log
+    second.http.close()
