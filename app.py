@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -28,6 +29,7 @@ from db.migrate import migrate
 from db.reader import OrderReader
 from db.sqlite_store import SqliteStore
 from db.writer import Writer
+from execution import backup_commands
 from execution.lane import Application, FastLane
 from execution.metrics import serve_metrics
 from execution.operations import Operations
@@ -163,10 +165,20 @@ def __getattr__(name: str) -> Starlette:
         sys.exit(f"Bistro92 can't start: {error}")
 
 
+def _parse_arguments() -> Namespace:
+    parser = ArgumentParser(description="Serve Bistro92, or run one of the commands.")
+    subparsers = parser.add_subparsers(metavar="command")
+    backup_commands.add_commands(subparsers)
+    return parser.parse_args()
+
+
 def main() -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Run a command, or serve until SIGTERM or SIGINT."""
+    arguments = _parse_arguments()
     try:
         settings = load_settings()
+        if run := getattr(arguments, "run", None):
+            sys.exit(run(settings, arguments))
         sockets = bind(settings.host, settings.port)
     except StartError as error:
         sys.exit(f"Bistro92 can't start: {error}")

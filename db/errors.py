@@ -39,5 +39,9 @@ class IdempotencyKeyReusedError(Bistro92Error):
     code = "IDEMPOTENCY_KEY_REUSED"
 
 
+class BackupError(Exception):
+    """No backup was made, or nothing was restored; the message says why and what to do."""
+
+
 class StartError(Exception):
     """The service cannot start; the message says what is wrong, where, and what to do."""

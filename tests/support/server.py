@@ -44,7 +44,7 @@ class ServerProcess:
         self.database = folder / "bistro92.db"
         self.port = free_port()
         self._log_path = folder / "server.log"
-        self._environment = clean_environment(
+        self.environment = clean_environment(
             **{"port": self.port, "database_url": f"sqlite+aiosqlite:///{self.database}"} | settings
         )
         self._process: subprocess.Popen[bytes] | None = None
@@ -76,7 +76,7 @@ class ServerProcess:
         with self._log_path.open("ab") as log:
             command = [sys.executable, "app.py"]
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
+                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log
             )
         return self._process
 
