@@ -105,7 +105,7 @@ class ServiceCollector(Collector):
         refused = CounterMetricFamily(
             "bistro92_rejections", "What was refused, by reason", labels=["code"]
         )
-        for code, count in rejections.copy().items():
+        for code, count in dict(rejections).items():
             refused.add_metric([code], count)
         yield refused
         yield _histogram(

@@ -37,6 +37,7 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         ws_max_size=settings.websocket_message_max_bytes,
         # uvicorn closes with 1011, which graphql-ws clients take as final: the socket pings.
         ws_ping_interval=None,
+        forwarded_allow_ips=_split(settings.trusted_proxies),
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,
         lifespan="on",
         access_log=False,
@@ -44,6 +45,10 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         log_level=settings.log_level,
         log_config=log_config(settings),
     )
+
+
+def _split(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 class Server(uvicorn.Server):

@@ -2,9 +2,10 @@
 
 import difflib
 import os
+from ipaddress import ip_network
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -22,6 +23,10 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
+    trusted_proxies: str = Field(
+        "127.0.0.1,::1",
+        description="Addresses and networks whose `X-Forwarded-For` is believed, with commas",
+    )
     database_url: str = Field(
         "sqlite+aiosqlite:///bistro92.db",
         description="The database file, relative to the folder the service is started in",
@@ -82,6 +87,14 @@ class Settings(BaseSettings):
     drain_timeout_seconds: float = Field(
         4, gt=0, le=5, description="For committing and answering what is queued when stopping"
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        # uvicorn takes what is no address for a name that never occurs, or `*` for everybody.
+        for part in filter(None, map(str.strip, value.split(","))):
+            ip_network(part)
+        return value
 
     @model_validator(mode="after")
     def _ping_before_giving_up(self) -> Self:

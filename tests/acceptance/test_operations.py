@@ -1,0 +1,204 @@
+"""docs/operations.md is true: its nginx runs in front of a server, its tables name what is."""
+
+import asyncio
+import os
+import re
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from execution.settings import ENV_PREFIX, Settings
+from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
+from tests.support.screen import Screen, open_screen
+from tests.support.server import ROOT, ServerProcess, free_port
+from tests.support.waiting import wait_until
+
+MANUAL = (ROOT / "docs/operations.md").read_text()
+(SITE,) = re.findall(r"^```nginx\n(.*?)^```$", MANUAL, re.M | re.S)
+PING_SECONDS = 0.25
+
+
+def find(program: str) -> str:
+    """Return a program's path; without it a test is skipped, but never where nothing may be."""
+    found = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    if found is None and "BISTRO92_TEST_NOTHING_SKIPPED" not in os.environ:
+        pytest.skip(f"{program} is not installed (apt-get install {program})")
+    assert found, f"{program} is not installed"
+    return found
+
+
+def certify(folder: Path) -> None:
+    """Make a certificate for this machine, signed by itself."""
+    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+    command = [find("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-addext", names]
+    command += ["-keyout", f"{folder}/key.pem", "-out", f"{folder}/certificate.pem"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+class Nginx:
+    """nginx with the manual's configuration, on ports of its own."""
+
+    def __init__(self, server: ServerProcess, folder: Path, read_timeout: str) -> None:
+        self._program = find("nginx")
+        self.port, self.plain_port = free_port(), free_port()
+        self._folder = folder
+        self._site = SITE
+        self._replace("listen 80;", f"listen 127.0.0.1:{self.plain_port};")
+        self._replace("listen 443 ssl;", f"listen 127.0.0.1:{self.port} ssl;")
+        self._replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
+        self._replace("/etc/ssl/orders.example.com.pem", f"{folder}/certificate.pem")
+        self._replace("/etc/ssl/orders.example.com.key", f"{folder}/key.pem")
+        self._replace("proxy_read_timeout 60s;", f"proxy_read_timeout {read_timeout};")
+        certify(folder)
+        self.tls = ssl.create_default_context(cafile=f"{folder}/certificate.pem")
+        self.http = httpx.Client(base_url=f"https://localhost:{self.port}", verify=self.tls)
+        self.socket_url = f"wss://localhost:{self.port}/graphql"
+
+    def _replace(self, text: str, by: str) -> None:
+        assert self._site.count(text) == 1, text
+        self._site = self._site.replace(text, by)
+
+    @contextmanager
+    def running(self) -> Iterator["Nginx"]:
+        paths = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        temporary = "".join(f"{path}_temp_path {self._folder}/{path};\n" for path in paths)
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        (self._folder / "nginx.conf").write_text(
+            f"{user}daemon off; pid {self._folder}/nginx.pid; error_log stderr;\n"
+            f"events {{}}\nhttp {{ access_log off;\n{temporary}{self._site}}}\n"
+        )
+        with (self._folder / "nginx.log").open("wb") as log:
+            command = [self._program, "-p", str(self._folder), "-c", f"{self._folder}/nginx.conf"]
+            process = subprocess.Popen(command, stderr=log)
+        try:
+            wait_until(lambda: process.poll() is not None or self._answers(), "nginx")
+            assert process.poll() is None, (self._folder / "nginx.log").read_text()
+            yield self
+        finally:
+            self.http.close()
+            process.terminate()
+            process.wait(10)
+
+    def _answers(self) -> bool:
+        try:
+            return self.http.get("/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that pings often, to be put behind a proxy."""
+    server = ServerProcess(
+        tmp_path_factory.mktemp("behind"), ping_interval_seconds=PING_SECONDS, log_format="json"
+    )
+    with server:
+        yield server
+
+
+@pytest.fixture
+def nginx(behind: ServerProcess, tmp_path: Path) -> Iterator[Nginx]:
+    """A proxy that gives up a socket after four pings' time."""
+    with Nginx(behind, tmp_path, f"{int(PING_SECONDS * 4000)}ms").running() as running:
+        yield running
+
+
+async def ping_from_server(screen: Screen) -> None:
+    message = await asyncio.wait_for(screen.socket.recv(), 20)
+    assert "ping" in str(message)
+    await screen.send({"type": "pong"})
+
+
+async def test_orders_and_screens_work_through_the_manuals_nginx(nginx: Nginx) -> None:
+    async with open_screen(nginx.socket_url, ssl=nginx.tls) as screen:
+        await screen.subscribe(FOLLOW)
+        await screen.settle()
+        body = {"query": CREATE_ORDER, "variables": {"input": soup_input("tls")}}
+        response = nginx.http.post("/graphql", json=body)
+        placed = response.json()["data"]["createOrder"]["order"]
+        assert response.headers["x-request-id"]
+        assert (await screen.orders(1))[0]["cursor"] == placed["cursor"]
+        await screen.subscribe(CREATE_ORDER, operation="2", input=soup_input("socket"))
+        message = await screen.receive()
+        while message["id"] != "2":
+            message = await screen.receive()
+        assert message["payload"]["data"]["createOrder"]["order"]["table"] == "socket"
+    listed = nginx.http.post("/graphql", json={"query": "{ orders { nodes { table } } }"})
+    assert listed.json()["data"]["orders"]["nodes"][:2] == [{"table": "socket"}, {"table": "tls"}]
+    plain = httpx.get(f"http://127.0.0.1:{nginx.plain_port}/graphql", follow_redirects=False)
+    assert (plain.status_code, plain.headers["location"]) == (301, "https://127.0.0.1/graphql")
+
+
+async def test_pings_keep_an_idle_socket_open_behind_the_proxy(nginx: Nginx) -> None:
+    async with open_screen(nginx.socket_url, ssl=nginx.tls) as screen:
+        for _ in range(12):  # three times what nginx waits for
+            await ping_from_server(screen)
+        await screen.settle()
+
+
+async def test_proxy_that_waits_less_than_a_ping_cuts_the_socket(
+    behind: ServerProcess, tmp_path: Path
+) -> None:
+    """The reason for the manual's rule; and without pings the test before this one would fail."""
+    with Nginx(behind, tmp_path, "50ms").running() as hasty:
+        async with open_screen(hasty.socket_url, ssl=hasty.tls) as screen:
+            assert (await screen.closed())[0] == 1006
+
+
+def clients(server: ServerProcess) -> set[str]:
+    """Return the addresses that sockets came from, as the server logged them."""
+    return set(re.findall(r"\"event\": \"([\d.]+):\d+ - .{1,3}WebSocket", server.log))
+
+
+async def test_clients_address_is_the_one_that_the_proxy_saw(
+    nginx: Nginx, behind: ServerProcess
+) -> None:
+    """This client has an address that is no trusted proxy's, and claims another."""
+    claimed = {"x-forwarded-for": "203.0.113.6"}
+    async with open_screen(
+        nginx.socket_url,
+        ssl=nginx.tls,
+        local_addr=("127.0.0.2", 0),
+        additional_headers=claimed,
+    ):
+        assert "127.0.0.2" in clients(behind)
+    async with open_screen(
+        behind.socket_url, local_addr=("127.0.0.3", 0), additional_headers=claimed
+    ):
+        assert "127.0.0.3" in clients(behind)
+    assert "203.0.113.6" not in clients(behind)
+    async with open_screen(behind.socket_url, additional_headers=claimed):
+        assert "203.0.113.6" in clients(behind), "a trusted proxy is believed"
+
+
+@pytest.mark.parametrize("proxies", ["192.0.2.0/24, 2001:db8::1", ""])
+async def test_only_the_proxies_that_are_named_are_trusted(tmp_path: Path, proxies: str) -> None:
+    with ServerProcess(tmp_path, trusted_proxies=proxies, log_format="json") as server:
+        claimed = {"x-forwarded-for": "203.0.113.6"}
+        async with open_screen(server.socket_url, additional_headers=claimed):
+            assert clients(server) == {"127.0.0.1"}
+
+
+def test_manual_names_every_metric_and_no_other(tmp_path: Path) -> None:
+    port = free_port()
+    with ServerProcess(tmp_path, metrics_port=port):
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    exposed = {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in text_string_to_metric_families(text)
+    }
+    named = re.findall(r"^\| `(bistro92_\w+)` \|", MANUAL, re.M)
+    assert sorted(named) == sorted(name for name in exposed if name.startswith("bistro92_"))
+
+
+def test_settings_that_the_manual_names_exist() -> None:
+    known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields}
+    assert set(re.findall(r"BISTRO92_[A-Z0-9_]+", MANUAL)) <= known
