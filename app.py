@@ -1,7 +1,7 @@
 """Bistro92: start and stop of everything, and routes. The only place that joins the parts."""
 
 import asyncio
-import logging
+import logging.config
 import socket
 import sys
 from argparse import ArgumentParser, Namespace
@@ -31,6 +31,7 @@ from db.sqlite_store import SqliteStore
 from db.writer import Writer
 from execution import backup_commands
 from execution.lane import Application, FastLane
+from execution.logs import log_config
 from execution.metrics import serve_metrics
 from execution.operations import Operations
 from execution.requests import BodyLimit, PlainStartErrors, RequestIds
@@ -160,7 +161,10 @@ def __getattr__(name: str) -> Starlette:
     if name != "app":
         raise AttributeError(name)
     try:
-        return create_app(load_settings())
+        settings = load_settings()
+        # uvicorn has configured its own loggers only: ours would lose their fields.
+        logging.config.dictConfig(log_config(settings))
+        return create_app(settings)
     except StartError as error:
         sys.exit(f"Bistro92 can't start: {error}")
 

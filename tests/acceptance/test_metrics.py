@@ -17,6 +17,7 @@ from tests.support.server import ServerProcess, free_port
 from tests.support.waiting import until, wait_until
 
 Samples = dict[str, float]
+_SCRAPES = 50
 
 
 class MeasuredServer(ServerProcess):
@@ -39,7 +40,8 @@ class MeasuredServer(ServerProcess):
 
 @pytest.fixture
 def measured(tmp_path: Path) -> Iterator[MeasuredServer]:
-    server = MeasuredServer(tmp_path)
+    # The longest that orders may wait for a lock: a test that holds one must not be hurried.
+    server = MeasuredServer(tmp_path, busy_timeout_ms=2500)
     with server:
         yield server
 
@@ -70,7 +72,9 @@ async def test_waiting_orders_and_their_batch_are_seen(measured: MeasuredServer)
 
     async with open_screen(measured.socket_url) as screen:
         with measured.held_lock():
-            for number in range(8):
+            await screen.subscribe(CREATE_ORDER, operation="first", input=soup_input())
+            await screen.settle()  # the writer has it by now, and waits for the lock
+            for number in range(7):
                 await screen.subscribe(CREATE_ORDER, operation=f"{number}", input=soup_input())
             await until(waiting, "one order to be with the writer, and seven to wait")
         await until(lambda: measured.scrape()["bistro92_orders_total"] == 8, "the orders")
@@ -140,7 +144,7 @@ async def test_screens_and_how_far_the_slowest_is_behind(measured: MeasuredServe
     assert measured.scrape()["bistro92_subscriptions"] == 0
 
 
-async def test_scrape_with_many_screens_is_quick(measured: MeasuredServer) -> None:
+async def test_scrape_with_many_screens_costs_little(measured: MeasuredServer) -> None:
     """Twenty sockets with a hundred subscriptions each are 2,000 places to look at."""
     async with AsyncExitStack() as stack:
         screens: list[Screen] = [
@@ -151,12 +155,11 @@ async def test_scrape_with_many_screens_is_quick(measured: MeasuredServer) -> No
                 await screen.subscribe(FOLLOW, operation=f"{number}")
             await screen.settle()
         assert measured.scrape()["bistro92_subscriptions"] == 2000
-        took = []
-        for _ in range(10):
-            began = time.monotonic()
+        before = sum(measured.process.cpu_times()[:2])
+        for _ in range(_SCRAPES):
             await asyncio.to_thread(measured.scrape)
-            took.append(time.monotonic() - began)
-    assert sorted(took)[5] < 0.1, took
+        each = (sum(measured.process.cpu_times()[:2]) - before) / _SCRAPES
+    assert each < 0.02, f"{each} s of processor for a scrape"
 
 
 def test_stuck_event_loop_is_seen_afterwards(measured: MeasuredServer) -> None:

@@ -149,6 +149,7 @@ def test_uvicorn_command_serves_the_same_application(tmp_path: Path) -> None:
     body = {"query": CREATE_ORDER, "variables": {"input": soup_input()}}
     answer = httpx.post(f"http://127.0.0.1:{port}/graphql", json=body).json()
     assert answer["data"]["createOrder"]["order"]["id"] == "1"
+    assert "0 orders, log at 0 [bistro92.app]" in (tmp_path / "log").read_text()
     process.send_signal(signal.SIGTERM)
     process.wait(STOP_LIMIT_SECONDS)
     assert not Path(f"{database}-wal").exists()
