@@ -29,7 +29,8 @@ from db.migrate import migrate
 from db.reader import OrderReader
 from db.sqlite_store import SqliteStore
 from db.writer import Writer
-from execution import backup_commands
+from execution import backup_commands, token_commands
+from execution.gate import Door
 from execution.lane import Application, FastLane
 from execution.logs import log_config
 from execution.metrics import serve_metrics
@@ -38,6 +39,7 @@ from execution.requests import BodyLimit, PlainStartErrors, RequestIds
 from execution.server import Server, bind, server_config
 from execution.settings import Settings, load_settings
 from execution.view import GraphQLView
+from execution.wire_log import hide_tokens
 from resolvers.context import Service
 from schema import build_schema
 
@@ -121,17 +123,20 @@ async def _to_graphiql(_request: Request) -> Response:
 
 def create_app(settings: Settings) -> Starlette:
     """Build the application. Nothing is opened before its lifespan starts."""
+    hide_tokens()
     schema = build_schema(document_cache_max_documents=settings.document_cache_max_documents)
     operations = Operations(schema, compiled=settings.compiled_operations)
-    view = GraphQLView(schema, operations, settings)
+    door = Door(settings)
+    view = GraphQLView(schema, operations, settings, door)
 
-    lane = FastLane(_PATH, operations, body_max_bytes=settings.http_body_max_bytes)
+    lane = FastLane(_PATH, operations, door, body_max_bytes=settings.http_body_max_bytes)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
         path = sqlite_path(settings.database_url)
         host, port = settings.metrics_host, settings.metrics_port
         async with (
+            door.access.opened(path),
             run_service(settings) as service,
             serve_metrics(service, path, host=host, port=port),
         ):
@@ -150,6 +155,7 @@ def create_app(settings: Settings) -> Starlette:
         middleware=[
             Middleware(PlainStartErrors),
             Middleware(RequestIds),
+            *door.middleware(path=_PATH),
             Middleware(BodyLimit, max_bytes=settings.http_body_max_bytes),
         ],
         lifespan=lifespan,
@@ -173,6 +179,7 @@ def _parse_arguments() -> Namespace:
     parser = ArgumentParser(description="Serve Bistro92, or run one of the commands.")
     subparsers = parser.add_subparsers(metavar="command")
     backup_commands.add_commands(subparsers)
+    token_commands.add_commands(subparsers)
     return parser.parse_args()
 
 

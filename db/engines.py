@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import Connection, NullPool, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -139,10 +139,35 @@ def create_migration_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
     It leaves a database that is refused as it was (the journal mode is part of the file), and
     checks no foreign keys: SQLite alters a table by copying it, which drops the one they point to.
     """
+    return _create_writing_engine(path, busy_timeout_ms, _WRITER_PRAGMAS)
+
+
+def create_token_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
+    """Create the engine on which commands write the tokens' database, also while it is served.
+
+    Other processes have it open, so it never gets a write-ahead log: the WAL-reset bug needs one.
+    """
+    pragmas = ("PRAGMA journal_mode=DELETE", *_SHARED_PRAGMAS, "PRAGMA synchronous=FULL")
+    return _create_writing_engine(path, busy_timeout_ms, pragmas)
+
+
+def create_token_reader_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
+    """Create the engine on which a server reads the tokens' database.
+
+    It connects for each read, so it also sees a file that was put in the place of another.
+    """
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}", poolclass=NullPool, isolation_level="AUTOCOMMIT"
+    )
+    _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *_READER_PRAGMAS))
+    return engine
+
+
+def _create_writing_engine(path: Path, busy_timeout_ms: int, pragmas: Sequence[str]) -> AsyncEngine:
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0, hide_parameters=_HIDE_PARAMETERS
     )
-    _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *_WRITER_PRAGMAS))
+    _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *pragmas))
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin_immediate(connection: Connection) -> None:

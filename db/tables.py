@@ -6,7 +6,18 @@ of work costs ten times an `executemany`.
 
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, Table, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 # SQLite makes only an INTEGER primary key the row id; PostgreSQL needs BIGINT for the range.
@@ -81,3 +92,23 @@ orders: Table = metadata.tables["orders"]
 order_items: Table = metadata.tables["order_items"]
 log_entries: Table = metadata.tables["log_entries"]
 log_head: Table = metadata.tables["log_head"]
+
+# In a database of their own: see docs/decisions/0008.
+access_metadata = MetaData()
+access_tokens = Table(
+    "access_tokens",
+    access_metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("token_sha256", String, nullable=False),
+    Column("created_at_us", BigInt, nullable=False),
+    Column("revoked_at_us", BigInt),
+    Index(
+        "ux_access_tokens_name",
+        "name",
+        unique=True,
+        sqlite_where=text("revoked_at_us IS NULL"),
+        postgresql_where=text("revoked_at_us IS NULL"),
+    ),
+)

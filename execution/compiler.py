@@ -27,6 +27,7 @@ from execution.selection import Selection, condition_variables
 from execution.variables import compile_variables
 from schema.build import Schema
 from schema.documents import Document
+from schema.roles import roles_of_operation
 
 _PLANS_MAX = 16
 
@@ -57,6 +58,8 @@ class CompiledOperation:
         self.name = operation.name.value if operation.name else None
         self.is_mutation = operation.operation is OperationType.MUTATION
         self.is_subscription = operation.operation is OperationType.SUBSCRIPTION
+        # Who may use it: whoever runs it must ask. It is the same for all its plans.
+        self.roles = roles_of_operation(schema._schema, operation, document.fragments)
         self._schema = schema
         self._operation = operation
         self._conditions = condition_variables(document)

@@ -12,9 +12,11 @@ import orjson
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from db.tokens import Role
 from execution import json
 from execution.answers import SharedAnswers
 from execution.compiler import CompiledOperation
+from execution.gate import Door
 from execution.operations import Operations
 from execution.requests import new_request_id, unexpected_error
 from resolvers.context import Context, Service
@@ -47,11 +49,15 @@ class Answer:
 class FastLane:
     """Answers requests by their bytes, ahead of every layer."""
 
-    def __init__(self, path: str, operations: Operations, *, body_max_bytes: int) -> None:
+    def __init__(
+        self, path: str, operations: Operations, door: Door, *, body_max_bytes: int
+    ) -> None:
         self.path = path
         self.body_max_bytes = body_max_bytes
         self._operations = operations
-        self._answers: SharedAnswers | None = None
+        self._door = door
+        # One of each role: an answer must never reach a role that may not ask for it.
+        self._answers: dict[Role, SharedAnswers] = {}
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """Return the application with the lane in front of it."""
@@ -59,15 +65,16 @@ class FastLane:
 
     def begin(self, scope: Scope, body: bytes) -> Answer | Coroutine[None, None, Answer] | None:
         """Begin to answer a POST to the path; None if it is not one for the fast lane."""
-        if not _is_json(scope["headers"]):
+        headers = dict(scope["headers"])
+        if not _is_json(headers) or (caller := self._door.caller_of(scope, headers)) is None:
             return None
-        context = Context(scope["state"]["service"], new_request_id())
-        answers = self._shared_answers(context.service)
+        context = Context(scope["state"]["service"], new_request_id(), caller)
+        answers = self._shared_answers(caller.role, context.service)
         known = answers.find(body)
         if known is not None:
             return Answer(200, context.request_id, known)
         operation, variables = self._operation(body)
-        if operation is None or operation.is_subscription:
+        if operation is None or operation.is_subscription or caller.role not in operation.roles:
             return None
 
         async def run() -> bytes:
@@ -76,10 +83,11 @@ class FastLane:
         answer = run() if operation.is_mutation else answers.compute(body, run)
         return _answer(answer, context)
 
-    def _shared_answers(self, service: Service) -> SharedAnswers:
-        if self._answers is None:
-            self._answers = SharedAnswers(service.log)
-        return self._answers
+    def _shared_answers(self, role: Role, service: Service) -> SharedAnswers:
+        answers = self._answers.get(role)
+        if answers is None:
+            answers = self._answers[role] = SharedAnswers(service.log)
+        return answers
 
     def _operation(self, body: bytes) -> tuple[CompiledOperation | None, Mapping[str, Any]]:
         try:
@@ -142,11 +150,9 @@ async def _send(send: Send, answer: Answer) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def _is_json(headers: Headers) -> bool:
-    for name, value in headers:
-        if name == b"content-type":
-            return value == _JSON or value.split(b";")[0].strip().lower() == _JSON
-    return False
+def _is_json(headers: dict[bytes, bytes]) -> bool:
+    value = headers.get(b"content-type", b"")
+    return value == _JSON or value.split(b";")[0].strip().lower() == _JSON
 
 
 async def _read(receive: Receive, max_bytes: int) -> Message:

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from ipaddress import ip_network
 from typing import Literal, Self
 
@@ -14,6 +15,13 @@ from db.errors import StartError
 ENV_PREFIX = "BISTRO92_"
 # Read by the tests, not by the service.
 _TEST_PREFIX = "BISTRO92_TEST_"
+# As browsers send it: no path, no slash at the end.
+_ORIGIN = re.compile(r"https?://[^\s/?#@*]+", re.IGNORECASE)
+
+
+def split_list(value: str) -> list[str]:
+    """Return the parts of a setting that is a list, in lower case."""
+    return [part.strip().lower() for part in value.split(",") if part.strip()]
 
 
 class Settings(BaseSettings):
@@ -26,6 +34,18 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         "127.0.0.1,::1",
         description="Addresses and networks whose `X-Forwarded-For` is believed, with commas",
+    )
+    allow_anonymous: bool = Field(
+        False, description="Serve other machines although no token has been created"
+    )
+    allowed_hosts: str = Field(
+        "",
+        description="More names that clients may reach the service by, separated by commas; "
+        "`*` for any",
+    )
+    allowed_origins: str = Field(
+        "",
+        description="Origins of other sites whose pages may use the service, separated by commas",
     )
     database_url: str = Field(
         "sqlite+aiosqlite:///bistro92.db",
@@ -92,8 +112,16 @@ class Settings(BaseSettings):
     @classmethod
     def _addresses(cls, value: str) -> str:
         # uvicorn takes what is no address for a name that never occurs, or `*` for everybody.
-        for part in filter(None, map(str.strip, value.split(","))):
+        for part in split_list(value):
             ip_network(part)
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins_are_origins(cls, value: str) -> str:
+        for origin in split_list(value):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError("An origin looks like https://pos.example.com or http://pos:3000")
         return value
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from execution import json
 from execution.adapter import TextAdapter
+from execution.gate import Door
 from execution.operations import Operations
 from execution.settings import Settings
 from execution.websocket import OperationHandler
@@ -25,7 +26,9 @@ class GraphQLView(GraphQL[Context, None]):
     websocket_adapter_class = TextAdapter
     graphql_transport_ws_handler_class = OperationHandler
 
-    def __init__(self, schema: BaseSchema, operations: Operations, settings: Settings) -> None:
+    def __init__(
+        self, schema: BaseSchema, operations: Operations, settings: Settings, door: Door
+    ) -> None:
         super().__init__(
             schema,
             # Only this one: the legacy protocol had an authentication bypass, and a client that
@@ -37,12 +40,19 @@ class GraphQLView(GraphQL[Context, None]):
         )
         self.operations = operations
         self.settings = settings
+        self.door = door
+
+    def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
+        """Let every handshake in: the gate has refused those of other sites."""
+        return True
 
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> Context:
         """Hand the running service to the resolvers."""
-        return Context(request.state.service, request.state.request_id)
+        state = request.state
+        # A socket's caller comes later: see `execution.admission`.
+        return Context(state.service, state.request_id, getattr(state, "caller", None))
 
     def decode_json(self, data: str | bytes) -> object:
         """Parse what a client sent; raises `json.JSONDecodeError` only."""

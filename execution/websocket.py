@@ -11,17 +11,14 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, cast
 
 from strawberry.http.exceptions import WebSocketDisconnected
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
-    BaseGraphQLTransportWSHandler,
-    Operation,
-)
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Operation
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     Message,
     NextMessagePayload,
 )
 
 from execution import json
-from execution.adapter import TextAdapter
+from execution.admission import AdmittingHandler
 from execution.compiler import CompiledOperation
 from execution.messages import problem_of
 from resolvers.context import Context
@@ -36,10 +33,9 @@ logger = logging.getLogger("bistro92.websocket")
 _CLOSE_TIMEOUT_SECONDS = 1.0
 
 
-class OperationHandler(BaseGraphQLTransportWSHandler[Context, None]):
+class OperationHandler(AdmittingHandler):
     """Runs the operations of one socket."""
 
-    websocket: TextAdapter
     _heard_at = 0.0
     _given_up = False
 
@@ -109,7 +105,7 @@ class OperationHandler(BaseGraphQLTransportWSHandler[Context, None]):
             answering.add(operation.task)
             operation.task.add_done_callback(answering.discard)
         compiled = self._view.operations.find(operation.query, operation.operation_name)
-        if compiled is None:
+        if compiled is None or not self.context.may_use(compiled.roles):
             await super().run_operation(operation)
             return
         try:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from db.log import OrderLog
 from db.reader import OrderReader
+from db.tokens import Role
 from db.writer import Writer
 from resolvers.screens import Screens
 
@@ -22,8 +23,24 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: a role, and the token that it is from; None if no token is needed."""
+
+    role: Role
+    token_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
-    """The context of one HTTP request, or of one WebSocket and all its operations."""
+    """The context of one HTTP request, or of one WebSocket and all its operations.
+
+    Without a caller nothing is allowed: a socket before `connection_init`.
+    """
 
     service: Service
     request_id: str
+    caller: Caller | None
+
+    def may_use(self, roles: frozenset[Role]) -> bool:
+        """Tell whether the caller has one of the roles."""
+        return self.caller is not None and self.caller.role in roles

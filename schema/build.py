@@ -9,6 +9,7 @@ from strawberry.types.graphql import OperationType
 
 from schema.documents import CachedDocuments, DocumentCache
 from schema.errors import CodedErrors, log_unexpected, request_id_of
+from schema.roles import guard_root_fields
 from schema.root import Mutation, Query, Subscription
 
 
@@ -40,5 +41,6 @@ def build_schema(*, document_cache_max_documents: int) -> Schema:
         # Factories: an extension object must not be shared between operations.
         extensions=[CodedErrors, lambda: CachedDocuments(schema.documents)],
     )
+    guard_root_fields(schema._schema)
     schema.documents = DocumentCache(schema._schema, max_documents=document_cache_max_documents)
     return schema

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from graphql import (
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -39,6 +40,12 @@ class Document:
     def operations(self) -> list[OperationDefinitionNode]:
         """The document's operations, in the order given."""
         return [node for node in self.ast.definitions if isinstance(node, OperationDefinitionNode)]
+
+    @property
+    def fragments(self) -> dict[str, FragmentDefinitionNode]:
+        """The document's fragments by name."""
+        nodes = self.ast.definitions
+        return {n.name.value: n for n in nodes if isinstance(n, FragmentDefinitionNode)}
 
     @property
     def operation_names(self) -> set[str]:

@@ -7,10 +7,12 @@ import strawberry
 from strawberry.types.unset import UnsetType
 
 from db import records
+from db.tokens import Role
 from resolvers import follow_orders, list_orders, place_order
 from resolvers.context import Context
 from resolvers.limits import PAGE_DEFAULT_ORDERS, PAGE_MAX_ORDERS
 from schema.inputs import CreateOrderInput
+from schema.roles import allowed_to
 from schema.types import CreateOrderPayload, Order, OrderConnection
 
 T = TypeVar("T")
@@ -118,11 +120,13 @@ class Query:
     order = strawberry.field(
         resolver=_order,
         graphql_type=Order | None,
+        metadata=allowed_to(Role.FLOOR, Role.KITCHEN),
         description="One order; null if there is no such order.",
     )
     orders = strawberry.field(
         resolver=_orders,
         graphql_type=OrderConnection,
+        metadata=allowed_to(Role.FLOOR, Role.KITCHEN),
         description="Orders, newest first. An order placed while somebody pages makes none "
         f"appear twice or disappear. {_CURSOR_ERRORS}",
     )
@@ -135,6 +139,7 @@ class Mutation:
     create_order = strawberry.mutation(
         resolver=_create_order,
         graphql_type=CreateOrderPayload,
+        metadata=allowed_to(Role.FLOOR),
         description="Place an order. Answers when it is safely on disk; every screen gets it, "
         "whatever becomes of this request. Errors: `OVERLOADED` (too many orders are waiting) "
         "and `UNAVAILABLE` (the database can't be written, or the service is stopping): send the "
@@ -149,6 +154,7 @@ class Subscription:
     order_created = strawberry.subscription(
         resolver=_order_created,
         graphql_type=Order,
+        metadata=allowed_to(Role.KITCHEN),
         description="Every order, exactly once and in the order in which they were placed. With "
         "neither argument: those placed from now on. To miss nothing, remember the `cursor` of "
         f"the last order and pass it to `after` when connecting again. {_CURSOR_ERRORS}",

@@ -81,10 +81,11 @@ async def open_socket(url: str, **options: Any) -> AsyncIterator[Screen]:
 
 
 @asynccontextmanager
-async def open_screen(url: str, **options: Any) -> AsyncIterator[Screen]:
+async def open_screen(url: str, token: str | None = None, **options: Any) -> AsyncIterator[Screen]:
     """Open a socket that is ready for operations."""
+    payload = {} if token is None else {"authorization": f"Bearer {token}"}
     async with open_socket(url, **options) as screen:
-        await screen.send({"type": "connection_init"})
+        await screen.send({"type": "connection_init", "payload": payload})
         message = await screen.receive()
         assert message["type"] == "connection_ack"
         yield screen

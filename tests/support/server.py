@@ -91,6 +91,13 @@ class ServerProcess:
         except httpx.TransportError:
             return False
 
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of `app.py` on this server's settings, in a process of its own."""
+        command = [sys.executable, "app.py", *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True
+        )
+
     def kill(self) -> None:
         """End the process as a power cut would, as far as the process can tell."""
         assert self._process is not None

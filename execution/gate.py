@@ -1,0 +1,153 @@
+"""The gate before everything that is served: names, origins, and tokens.
+
+`Door` answers the one question of the fast lane: whose ordinary request is this? What it doesn't
+know goes through the two layers here, which say what is wrong.
+"""
+
+from collections.abc import Iterable
+
+from starlette.datastructures import QueryParams
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from execution.access import Access
+from execution.json import encode
+from execution.settings import Settings
+from execution.sites import Sites
+from resolvers.context import Caller
+
+# Probes of containers and balancers use whatever address they have, and learn nothing.
+_OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+_CORS_MAX_AGE_SECONDS = 600
+
+Headers = dict[bytes, bytes]
+
+
+class Door:
+    """Who may come in without further questions."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.access = Access(settings)
+        self.sites = Sites(settings)
+
+    def caller_of(self, scope: Scope, headers: Headers) -> Caller | None:
+        """Return the caller of a request that isn't cross-site; None for the gate to look at."""
+        host, origin = headers.get(b"host", b""), headers.get(b"origin")
+        if not self.sites.is_own_host(host):
+            return None
+        if origin is not None and not self.sites.is_same_origin(scope["scheme"], host, origin):
+            return None
+        return self.access.caller_of(scope, headers.get(b"authorization"))
+
+    def middleware(self, *, path: str) -> list[Middleware]:
+        """Return the layers, the outermost first; `path` is where a token is needed."""
+        layers = [Middleware(SiteGate, sites=self.sites)]
+        if self.sites.listed_origins:
+            layers.append(_cors(self.sites.listed_origins))
+        return [*layers, Middleware(TokenGate, access=self.access, path=path)]
+
+
+def _cors(origins: Iterable[str]) -> Middleware:
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type"],
+        expose_headers=["x-request-id", "retry-after"],
+        max_age=_CORS_MAX_AGE_SECONDS,
+    )
+
+
+class SiteGate:
+    """Plain ASGI middleware: refuses names that aren't ours, and pages of other sites."""
+
+    def __init__(self, app: ASGIApp, *, sites: Sites) -> None:
+        self._app = app
+        self._sites = sites
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a connection."""
+        if scope["type"] not in ("http", "websocket") or scope["path"] in _OPEN_PATHS:
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"")
+        if not self._sites.is_own_host(host):
+            message = (
+                "The service doesn't go by the name in the Host header. "
+                "BISTRO92_ALLOWED_HOSTS lists more names."
+            )
+            await _refuse(scope, send, 403, "HOST_NOT_ALLOWED", message)
+        elif self._is_from_another_site(scope, host, headers):
+            message = (
+                "Pages of this origin may not use the service. BISTRO92_ALLOWED_ORIGINS lists "
+                "those that may."
+            )
+            await _refuse(scope, send, 403, "ORIGIN_NOT_ALLOWED", message)
+        else:
+            await self._app(scope, receive, send)
+
+    def _is_from_another_site(self, scope: Scope, host: bytes, headers: Headers) -> bool:
+        origin = headers.get(b"origin")
+        if origin is None:
+            # What a page embeds (an image, a frame) comes without an origin, but says this.
+            is_other = headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
+            return is_other and headers.get(b"sec-fetch-dest") != b"document"  # a link is fine
+        sites = self._sites
+        return not (
+            sites.is_same_origin(scope["scheme"], host, origin) or sites.is_listed_origin(origin)
+        )
+
+
+class TokenGate:
+    """Plain ASGI middleware: names the caller of each request, and refuses those without one.
+
+    A socket is let through: its token comes with `connection_init`.
+    """
+
+    def __init__(self, app: ASGIApp, *, access: Access, path: str) -> None:
+        self._app = app
+        self._access = access
+        self._path = path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a connection."""
+        if scope["type"] == "http" and scope["path"] == self._path:
+            authorization = dict(scope["headers"]).get(b"authorization")
+            caller = self._access.caller_of(scope, authorization)
+            if caller is None and not _is_for_the_page(scope):
+                challenge = b'Bearer realm="bistro92"'
+                if authorization is not None:
+                    challenge += b', error="invalid_token"'
+                message = self._access.why_refused()
+                header = (b"www-authenticate", challenge)
+                await _refuse(scope, send, 401, "UNAUTHENTICATED", message, header)
+                return
+            scope.setdefault("state", {})["caller"] = caller
+        await self._app(scope, receive, send)
+
+
+def _is_for_the_page(scope: Scope) -> bool:
+    """Tell whether a request can only get GraphiQL, which asks for the token itself."""
+    return scope["method"] == "GET" and "query" not in QueryParams(scope["query_string"])
+
+
+async def _refuse(
+    scope: Scope, send: Send, status: int, code: str, message: str, *headers: tuple[bytes, bytes]
+) -> None:
+    """Answer with a GraphQL error, a handshake too if the server can; else that gets a bare 403."""
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        kind = "websocket.http.response"
+    body = encode({"errors": [{"message": message, "extensions": {"code": code}}]})
+    given = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *headers,
+    ]
+    await send({"type": f"{kind}.start", "status": status, "headers": given})
+    await send({"type": f"{kind}.body", "body": body})

@@ -1,0 +1,236 @@
+"""Every root field has roles, and nothing gets round them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import GraphQLObjectType
+
+from db.tokens import Role, Tokens
+from execution.access import Access, is_local
+from execution.gate import Door
+from execution.lane import FastLane
+from execution.operations import Operations
+from execution.settings import Settings
+from resolvers.context import Context
+from schema.build import Schema, build_schema
+from schema.documents import CachedDocuments, DocumentCache
+from schema.errors import CodedErrors
+from schema.roles import allowed_to, guard_root_fields, roles_of_field
+from tests.conftest import OpenService
+from tests.support.tokens import create_tokens, tokens_of
+
+EXPECTED = {
+    "Query.order": set(Role),
+    "Query.orders": set(Role),
+    "Mutation.createOrder": {Role.FLOOR, Role.MANAGER},
+    "Subscription.orderCreated": {Role.KITCHEN, Role.MANAGER},
+}
+
+
+def root_types(schema: Schema) -> list[GraphQLObjectType]:
+    core = schema._schema
+    kinds = [core.query_type, core.mutation_type, core.subscription_type]
+    return [kind for kind in kinds if kind is not None]
+
+
+def test_every_root_field_has_roles() -> None:
+    schema = build_schema(document_cache_max_documents=1)
+    roles = {
+        f"{kind.name}.{name}": roles_of_field(definition)
+        for kind in root_types(schema)
+        for name, definition in kind.fields.items()
+    }
+    forgotten = [name for name, found in roles.items() if not found]
+    assert forgotten == [], "say who may use them: metadata=allowed_to(…)"
+    assert {name: set(found) for name, found in roles.items() if name in EXPECTED} == EXPECTED
+    assert all(Role.MANAGER in found for found in roles.values())
+
+
+Info = strawberry.Info[Context, None]
+CALLS: list[str] = []
+
+
+async def _secret(info: Info) -> str:
+    CALLS.append("secret")
+    return "the recipe"
+
+
+async def _menu(info: Info) -> str:
+    CALLS.append("menu")
+    return "soup"
+
+
+@strawberry.type
+class Query:
+    secret = strawberry.field(resolver=_secret, metadata=allowed_to(Role.FLOOR))
+    menu = strawberry.field(resolver=_menu, metadata=allowed_to(Role.FLOOR, Role.KITCHEN))
+    forgotten = strawberry.field(resolver=_menu)
+
+
+@strawberry.type
+class Mutation:
+    menu = strawberry.mutation(resolver=_menu, metadata=allowed_to(Role.FLOOR, Role.KITCHEN))
+    secret = strawberry.mutation(resolver=_secret, metadata=allowed_to(Role.FLOOR))
+
+
+def build() -> Schema:
+    schema = Schema(
+        query=Query,
+        mutation=Mutation,
+        extensions=[CodedErrors, lambda: CachedDocuments(schema.documents)],
+    )
+    guard_root_fields(schema._schema)
+    schema.documents = DocumentCache(schema._schema, max_documents=10)
+    return schema
+
+
+class Client:
+    """Asks the fast lane, and the view's schema when the lane passes a request on."""
+
+    def __init__(self, door: Door, service: Any) -> None:
+        self._schema = build()
+        self._service = service
+        self._door = door
+        self.passed_on = 0
+        operations = Operations(self._schema, compiled=True)
+        self._lane = FastLane("/graphql", operations, door, body_max_bytes=10_000)
+
+    async def _view(self, scope: Any, receive: Any, send: Any) -> None:
+        self.passed_on += 1
+        headers = dict(scope["headers"])
+        caller = self._door.access.caller_of(scope, headers.get(b"authorization"))
+        body = json.loads((await receive())["body"])
+        context = Context(self._service, "request", caller)
+        result = await self._schema.execute(body["query"], context_value=context)
+        errors = [error.formatted for error in result.errors or []]
+        answer = json.dumps({"data": result.data, "errors": errors}).encode()
+        await send({"type": "http.response.body", "body": answer})
+
+    async def ask(self, query: str, token: str) -> Any:
+        sent: list[Any] = []
+        body = json.dumps({"query": query}).encode()
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": body}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [
+            (b"host", b"127.0.0.1:1"),
+            (b"content-type", b"application/json"),
+            (b"authorization", f"Bearer {token}".encode()),
+        ]
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "scheme": "http",
+            "path": "/graphql",
+            "headers": headers,
+            "state": {"service": self._service, "lane": self._lane},
+        }
+        await self._lane.around(self._view)(scope, receive, send)
+        return json.loads(sent[-1]["body"])
+
+
+@pytest.mark.parametrize(
+    "query", ["{ secret }", "{ a: secret menu }", "{ ...F } fragment F on Query { secret }"]
+)
+async def test_an_answer_in_memory_is_given_to_no_other_role(
+    open_service: OpenService, database: Path, query: str
+) -> None:
+    """Every role sends the same bytes; the answer to the first is kept."""
+    tokens = await create_tokens(database)
+    door = Door(Settings())
+    async with door.access.opened(database), open_service() as service:
+        client = Client(door, service)
+        for role in (Role.FLOOR, Role.KITCHEN, Role.MANAGER, Role.KITCHEN):
+            answer = await client.ask(query, tokens[role])
+            if role is Role.KITCHEN:
+                assert "recipe" not in str(answer["data"])
+                (error,) = answer["errors"]
+                assert error["extensions"] == {"code": "FORBIDDEN"}
+                assert error["path"][-1] in ("secret", "a")
+                assert error["message"] == "The role kitchen may not use secret."
+            else:
+                assert "recipe" in str(answer["data"])
+        assert client.passed_on == 2, "those who may are answered by the fast lane"
+
+
+@pytest.mark.parametrize("order", ["a: menu b: secret", "b: secret a: menu"])
+async def test_mutation_with_one_forbidden_field_does_nothing(
+    open_service: OpenService, database: Path, order: str
+) -> None:
+    tokens = await create_tokens(database)
+    door = Door(Settings())
+    async with door.access.opened(database), open_service() as service:
+        client = Client(door, service)
+        CALLS.clear()
+        answer = await client.ask(f"mutation {{ {order} }}", tokens[Role.KITCHEN])
+        assert {error["extensions"]["code"] for error in answer["errors"]} == {"FORBIDDEN"}
+        assert CALLS == []
+        await client.ask(f"mutation {{ {order} }}", tokens[Role.FLOOR])
+        assert sorted(CALLS) == ["menu", "secret"]
+
+
+async def test_a_field_whose_roles_were_forgotten_is_nobody_s(
+    open_service: OpenService, database: Path
+) -> None:
+    tokens = await create_tokens(database)
+    door = Door(Settings())
+    async with door.access.opened(database), open_service() as service:
+        answer = await Client(door, service).ask("{ forgotten }", tokens[Role.MANAGER])
+        assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+def local(server: str, client: str) -> dict[str, Any]:
+    return {"type": "http", "server": (server, 8000), "client": (client, 5)}
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        (local("127.0.0.1", "127.0.0.1"), True),
+        (local("::1", "::1"), True),
+        (local("::ffff:127.0.0.1", "::ffff:127.0.0.1"), True),
+        (local("192.168.1.5", "192.168.1.5"), False),
+        (local("127.0.0.1", "203.0.113.9"), False),
+        (local("127.0.0.1", "localhost.evil.example"), False),
+        ({"type": "http", "server": ("/run/bistro92.sock", None), "client": None}, False),
+        ({"type": "http"}, False),
+    ],
+)
+async def test_open_for_connections_on_this_machine_only(
+    database: Path, scope: dict[str, Any], expected: bool
+) -> None:
+    """Whatever the server was told to listen on, as `uvicorn app:app --host 0.0.0.0`."""
+    assert is_local(scope) is expected
+    access = Access(Settings())
+    assert access.caller_of(scope, None) is None, "before it is opened"
+    async with access.opened(database):
+        assert (access.caller_of(scope, None) is not None) is expected
+
+
+async def test_verified_tokens_do_not_grow_without_bound(database: Path) -> None:
+    tokens = await create_tokens(database)
+    access = Access(Settings())
+    async with access.opened(database):
+        for number in range(10_000):
+            # Valid each time, written differently.
+            header = f"Bearer {' ' * number}{tokens[Role.FLOOR]}".encode()
+            assert access.caller_of({}, header) is not None
+    assert len(access._verified) <= 4096
+
+
+async def test_once_closed_it_stays_closed(database: Path) -> None:
+    """Also if the tokens' file is replaced by an empty one."""
+    async with tokens_of(database) as store:
+        await store.create(Role.FLOOR, "bar")
+    access = Access(Settings())
+    scope = local("127.0.0.1", "127.0.0.1")
+    async with access.opened(database):
+        access._update(Tokens(()))
+        assert access.caller_of(scope, None) is None
