@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, NullPool, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from db.errors import StartError
 
@@ -154,12 +155,20 @@ def create_token_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
 def create_token_reader_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
     """Create the engine on which a server reads the tokens' database.
 
-    It connects for each read, so it also sees a file that was put in the place of another.
+    It connects anew to a file that was put in the place of another.
     """
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}", poolclass=NullPool, isolation_level="AUTOCOMMIT"
-    )
-    _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *_READER_PRAGMAS))
+    engine = create_reader_engine(path, connections=1, busy_timeout_ms=busy_timeout_ms)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def remember_file(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["inode"] = path.stat().st_ino
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def check_file(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
+        # An open file outlives its name: tokens revoked in the new one would stay valid.
+        if path.stat().st_ino != record.info["inode"]:
+            raise DisconnectionError
+
     return engine
 
 

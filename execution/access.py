@@ -61,7 +61,7 @@ class Access:
         return caller
 
     def watch(self, caller: Caller, dismiss: Callable[[], None]) -> None:
-        """Call `dismiss`, once, when the caller's token is revoked; until `unwatch`."""
+        """Call `dismiss`, once, when the caller may no longer come in; until `unwatch`."""
         self._watching.setdefault(caller.token_id, set()).add(dismiss)
 
     def unwatch(self, caller: Caller, dismiss: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage
 
+from execution.access import ANONYMOUS
 from execution.adapter import TextAdapter
 from resolvers.context import Context
 
@@ -52,15 +53,17 @@ class AdmittingHandler(BaseGraphQLTransportWSHandler[Context, None]):
         await super().handle_connection_init(message)
 
     def _dismiss(self) -> None:
-        """Close the socket because its token is revoked: nothing is done or sent on it any more."""
+        """Close the socket: its caller is none any more, so nothing is done or sent on it."""
+        was_anonymous = self.context.caller == ANONYMOUS
         self.context = replace(self.context, caller=None)
-        self._dismissal = asyncio.create_task(self._close(), name="bistro92-socket-dismissal")
+        reason = "A token is needed now" if was_anonymous else "The token has been revoked"
+        self._dismissal = asyncio.create_task(self._close(reason), name="bistro92-dismissal")
 
-    async def _close(self) -> None:
+    async def _close(self, reason: str) -> None:
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
                 with suppress(WebSocketDisconnected):
-                    await self.websocket.close(4403, "The token has been revoked")
+                    await self.websocket.close(4403, reason)
         except TimeoutError:
             # A peer that doesn't read must not keep the socket by it.
             self.websocket.abort()

@@ -111,3 +111,21 @@ async def test_file_that_holds_no_tokens_is_refused(database: Path) -> None:
     with pytest.raises(StartError, match=r"tokens can't be opened or migrated"):
         async with tokens_of(database):
             pass
+
+
+async def test_a_reader_sees_the_file_that_was_put_in_its_place(
+    database: Path, tmp_path: Path
+) -> None:
+    async with tokens_of(database) as store:
+        await store.create(Role.FLOOR, "old")
+    async with tokens_of(tmp_path / "other.db") as store:
+        await store.create(Role.FLOOR, "new")
+    file = Path(f"{database}.tokens")
+    async with open_tokens(database, busy_timeout_ms=100, read_only=True) as reader:
+        assert [token.name for token in (await reader.load()).all] == ["old"]
+        (tmp_path / "other.db.tokens").rename(file)
+        assert [token.name for token in (await reader.load()).all] == ["new"]
+        file.unlink()
+        with pytest.raises(FileNotFoundError):
+            await reader.load()
+        assert not file.exists(), "reading makes no empty file, in which no token is revoked"

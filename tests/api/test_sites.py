@@ -1,0 +1,215 @@
+"""Pages of other sites, names that aren't ours, and requests that only a page would send."""
+
+from collections.abc import Iterator
+
+import httpx2 as httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
+
+from execution.settings import Settings
+from execution.sites import Sites
+from tests.support.orders import CREATE_ORDER, soup_input
+from tests.support.screen import open_screen
+from tests.support.server import ServerProcess
+
+LISTED = "https://pos.example.com"
+LIST = {"query": "{ orders { nodes { id } } }"}
+CREATE = {"query": CREATE_ORDER, "variables": {"input": soup_input()}}
+
+
+@pytest.fixture(scope="module")
+def listing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that lists a name and an origin."""
+    folder = tmp_path_factory.mktemp("listing")
+    with ServerProcess(
+        folder,
+        allowed_origins=f"{LISTED}, http://127.0.0.1:3000",
+        allowed_hosts="bistro.example.com",
+    ) as server:
+        yield server
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str]:
+    (error,) = answer.json()["errors"]
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["x-request-id"]
+    return answer.status_code, error["extensions"]["code"]
+
+
+OTHERS = [
+    "https://evil.example",
+    "http://pos.example.com",
+    "https://pos.example.com.evil.example",
+    "https://pos.example.com:444",
+    "https://127.0.0.1",
+    "http://127.0.0.1",
+    "null",
+    "",
+]
+
+
+@pytest.mark.parametrize("origin", OTHERS)
+async def test_pages_of_other_origins_are_refused(listing: ServerProcess, origin: str) -> None:
+    headers = {"origin": origin}
+    for answer in (
+        listing.http.post("/graphql", json=LIST, headers=headers),
+        listing.http.post("/graphql", json=CREATE, headers=headers),
+        listing.http.get("/graphql", params=LIST, headers=headers),
+        listing.http.options(
+            "/graphql", headers={**headers, "access-control-request-method": "POST"}
+        ),
+    ):
+        assert refusal(answer) == (403, "ORIGIN_NOT_ALLOWED")
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(listing.socket_url, origin=Origin(origin)):
+            pass
+    assert refused.value.response.status_code == 403
+    assert b"ORIGIN_NOT_ALLOWED" in refused.value.response.body
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_pages_of_the_same_origin_are_served(listing: ServerProcess, host: str) -> None:
+    own = f"{host}:{listing.port}"
+    headers = {"host": own, "origin": f"http://{own}"}
+    assert listing.http.post("/graphql", json=LIST, headers=headers).json()["data"]
+    assert listing.http.get("/graphql", params=LIST, headers=headers).json()["data"]
+    url = f"ws://{own}/graphql"
+    async with open_screen(url, origin=Origin(f"http://{own}")) as screen:
+        await screen.settle()
+
+
+async def test_pages_of_listed_origins_are_served(listing: ServerProcess) -> None:
+    preflight = listing.http.options(
+        "/graphql",
+        headers={
+            "origin": LISTED,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "authorization,content-type",
+        },
+    )
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == LISTED
+    assert "authorization" in preflight.headers["access-control-allow-headers"].lower()
+    for body in (LIST, CREATE):  # as the fast lane would answer them
+        answer = listing.http.post("/graphql", json=body, headers={"origin": LISTED})
+        assert answer.json()["data"]
+        assert answer.headers["access-control-allow-origin"] == LISTED
+        assert "access-control-allow-credentials" not in answer.headers
+        assert "x-request-id" in answer.headers["access-control-expose-headers"].lower()
+        assert answer.headers["vary"] == "Origin"
+    async with open_screen(listing.socket_url, origin=Origin(LISTED)) as screen:
+        await screen.settle()
+
+
+def test_what_a_page_of_another_site_embeds_is_refused(listing: ServerProcess) -> None:
+    """Images and frames come without an origin."""
+    for destination in ("image", "iframe", "script", "empty"):
+        for site in ("cross-site", "same-site"):
+            headers = {"sec-fetch-site": site, "sec-fetch-dest": destination}
+            answer = listing.http.get("/graphql", params=LIST, headers=headers)
+            assert refusal(answer) == (403, "ORIGIN_NOT_ALLOWED")
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-dest": "document", "accept": "text/html"}
+    assert listing.http.get("/graphql", headers=link).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil.example:8000", "192.0.2.7:8000"],
+)
+async def test_names_that_are_not_ours_are_refused(listing: ServerProcess, host: str) -> None:
+    """DNS rebinding: to the browser, the page and the service then have the same origin."""
+    headers = {"host": host, "origin": f"http://{host}", "sec-fetch-site": "same-origin"}
+    for answer in (
+        listing.http.post("/graphql", json=LIST, headers=headers),
+        listing.http.post("/graphql", json=CREATE, headers=headers),
+        listing.http.get("/graphql", headers={**headers, "accept": "text/html"}),
+        listing.http.get("/", headers=headers),
+    ):
+        assert refusal(answer) == (403, "HOST_NOT_ALLOWED")
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(
+            f"ws://{host}/graphql",
+            host="127.0.0.1",
+            port=listing.port,
+            origin=Origin(f"http://{host}"),
+        ):
+            pass
+    assert refused.value.response.status_code == 403
+    assert b"HOST_NOT_ALLOWED" in refused.value.response.body
+
+
+def test_listed_names_are_ours(listing: ServerProcess) -> None:
+    for host in ("bistro.example.com", "Bistro.example.com:443", "[::1]:8000"):
+        answer = listing.http.post("/graphql", json=LIST, headers={"host": host})
+        assert answer.status_code == 200
+
+
+def test_probes_may_use_any_name(listing: ServerProcess) -> None:
+    for path in ("/healthz", "/readyz"):
+        assert listing.http.get(path, headers={"host": "10.1.2.3:8000"}).status_code == 200
+
+
+def test_behind_a_proxy_the_page_s_scheme_counts(listing: ServerProcess) -> None:
+    host = {"host": "bistro.example.com", "origin": "https://bistro.example.com"}
+    assert refusal(listing.http.post("/graphql", json=LIST, headers=host))[0] == 403
+    proxied = {**host, "x-forwarded-proto": "https"}
+    assert listing.http.post("/graphql", json=LIST, headers=proxied).status_code == 200
+
+
+def test_open_server_does_not_serve_others_through_a_proxy(listing: ServerProcess) -> None:
+    """No token has been created: a proxy on this machine must not open it to the world."""
+    headers = {"x-forwarded-for": "203.0.113.9"}
+    answer = listing.http.post("/graphql", json=LIST, headers=headers)
+    assert refusal(answer) == (401, "UNAUTHENTICATED")
+    assert "No token has been created" in answer.text
+
+
+SOUP = '{table: "1", items: [{name: "Soup", quantity: 1}]}'
+LITERAL = f"mutation {{ createOrder(input: {SOUP}) {{ order {{ id }} }} }}"
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=x"
+
+
+@pytest.mark.parametrize("content_type", [FORM, MULTIPART, "text/plain", "application/graphql", ""])
+def test_mutations_only_as_json_by_post(listing: ServerProcess, content_type: str) -> None:
+    body = listing.http.build_request("POST", "/graphql", json=CREATE).read()
+    headers = {"content-type": content_type}
+    before = _count(listing)
+    answer = listing.http.post("/graphql", content=body, headers=headers)
+    assert answer.status_code in (400, 415)
+    operations = b'--x\r\nContent-Disposition: form-data; name="operations"\r\n\r\n' + body
+    whole = operations + b"\r\n--x--\r\n"
+    assert listing.http.post("/graphql", content=whole, headers=headers).status_code in (400, 415)
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        answer = listing.http.request(method, "/graphql", params={"query": LITERAL})
+        assert answer.status_code in (400, 405), method
+    assert _count(listing) == before
+
+
+def _count(server: ServerProcess) -> int:
+    return len(server.data("{ orders(first: 200) { nodes { id } } }")["orders"]["nodes"])
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed", "name", "expected"),
+    [
+        ("127.0.0.1", "", "localhost", True),
+        ("127.0.0.1", "", "[::1]:8000", True),
+        ("127.0.0.1", "", "192.168.1.5:8000", False),
+        ("192.168.1.5", "", "192.168.1.5:8000", True),
+        ("192.168.1.5", "", "localhost:8000", True),
+        ("0.0.0.0", "", "192.168.1.5:8000", True),
+        ("0.0.0.0", "", "[fd00::2]:8000", True),
+        ("::", "", "[fd00::2]", True),
+        ("0.0.0.0", "", "bistro.local:8000", False),
+        ("0.0.0.0", "Bistro.local", "bistro.LOCAL:8000", True),
+        ("0.0.0.0", "*", "anything.example", True),
+        ("0.0.0.0", "*", "", False),
+        ("fd00::2", "", "[fd00::2]:8000", True),
+    ],
+)
+def test_names_by_what_is_listened_on(host: str, allowed: str, name: str, expected: bool) -> None:
+    sites = Sites(Settings(host=host, allowed_hosts=allowed))
+    assert sites.is_own_host(name.encode()) is expected
