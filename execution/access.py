@@ -34,6 +34,7 @@ class Access:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._allows_anonymous = settings.allow_anonymous
         self._tokens = Tokens(())
         self._is_closed = True
         # By the bytes of the header, so that a token is hashed once and not for each request.
@@ -43,7 +44,7 @@ class Access:
     def caller_of(self, scope: Scope, authorization: bytes | None) -> Caller | None:
         """Return who asks on a connection, by an `Authorization` header; None if refused."""
         if not self._is_closed:
-            return ANONYMOUS if self._settings.allow_anonymous or is_local(scope) else None
+            return ANONYMOUS if self._allows_anonymous or is_local(scope) else None
         if authorization is None:
             return None
         return self._verified.get(authorization) or self._verify(authorization)
@@ -156,10 +157,16 @@ def is_local(scope: Scope) -> bool:
     server that was told to listen everywhere doesn't know it before somebody connects.
     """
     server, client = scope.get("server"), scope.get("client")
-    return bool(server and client and is_loopback(server[0]) and is_loopback(client[0]))
+    if not server or not client:  # a Unix socket: whoever is behind it
+        return False
+    return _are_loopback(server[0], client[0])
 
 
 @lru_cache(maxsize=1024)
+def _are_loopback(server: str, client: str) -> bool:
+    return is_loopback(server) and is_loopback(client)
+
+
 def is_loopback(address: str) -> bool:
     """Tell whether an IP address can be reached from the same machine only."""
     try:

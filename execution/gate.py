@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from execution.access import Access
 from execution.json import encode
 from execution.settings import Settings
-from execution.sites import Sites
+from execution.sites import Sites, is_same_origin
 from resolvers.context import Caller
 
 # Probes of containers and balancers use whatever address they have, and learn nothing.
@@ -30,13 +30,12 @@ class Door:
     def __init__(self, settings: Settings) -> None:
         self.access = Access(settings)
         self.sites = Sites(settings)
+        # Bound once: this is asked for every request.
+        self._is_own_site = self.sites.is_own_site
 
     def caller_of(self, scope: Scope, headers: Headers) -> Caller | None:
         """Return the caller of a request that isn't cross-site; None for the gate to look at."""
-        host, origin = headers.get(b"host", b""), headers.get(b"origin")
-        if not self.sites.is_own_host(host):
-            return None
-        if origin is not None and not self.sites.is_same_origin(scope["scheme"], host, origin):
+        if not self._is_own_site(scope["scheme"], headers.get(b"host"), headers.get(b"origin")):
             return None
         return self.access.caller_of(scope, headers.get(b"authorization"))
 
@@ -94,10 +93,8 @@ class SiteGate:
             # What a page embeds (an image, a frame) comes without an origin, but says this.
             is_other = headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
             return is_other and headers.get(b"sec-fetch-dest") != b"document"  # a link is fine
-        sites = self._sites
-        return not (
-            sites.is_same_origin(scope["scheme"], host, origin) or sites.is_listed_origin(origin)
-        )
+        is_same = is_same_origin(scope["scheme"], host, origin)
+        return not (is_same or self._sites.is_listed_origin(origin))
 
 
 class TokenGate:

@@ -26,11 +26,16 @@ class Sites:
         # A page can't be at an IP address that isn't its own: rebinding takes a name.
         self._any_address = host in _EVERYWHERE
         self.listed_origins = split_list(settings.allowed_origins)
-        # Clients may send any number of others: the bounded caches keep a look-up at 0.1 µs.
-        self.is_own_host = lru_cache(maxsize=256)(self._is_own_host)
-        self.is_same_origin = lru_cache(maxsize=256)(_is_same_origin)
+        # Bounded, as clients may send any number of others; a look-up takes 0.2 µs.
+        self.is_own_site = lru_cache(maxsize=256)(self._is_own_site)
 
-    def _is_own_host(self, host: bytes) -> bool:
+    def _is_own_site(self, scheme: str, host: bytes | None, origin: bytes | None) -> bool:
+        """Tell whether a request is to one of our names, and from no other site's page."""
+        if host is None or not self.is_own_host(host):
+            return False
+        return origin is None or is_same_origin(scheme, host, origin)
+
+    def is_own_host(self, host: bytes) -> bool:
         """Tell whether a `Host` header names this service; any port will do."""
         name = _without_port(host.decode("latin-1").lower())
         return bool(name) and (
@@ -42,7 +47,8 @@ class Sites:
         return origin.decode("latin-1").lower() in self.listed_origins
 
 
-def _is_same_origin(scheme: str, host: bytes, origin: bytes) -> bool:
+def is_same_origin(scheme: str, host: bytes, origin: bytes) -> bool:
+    """Tell whether a page of this origin was served under this scheme and `Host`."""
     scheme = _HTTP_SCHEMES.get(scheme, scheme)
     return origin.lower() == scheme.encode() + b"://" + host.lower()
 
