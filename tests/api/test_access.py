@@ -270,6 +270,34 @@ async def test_revoked_socket_does_nothing_more_though_it_does_not_close(
     writer.close()
 
 
+async def test_revoked_socket_whose_peer_does_not_read_is_dropped(
+    fresh: tuple[ServerProcess, Tokens],
+) -> None:
+    """No close frame gets through to it; the silence alone would be noticed after 25 seconds."""
+    server, tokens = fresh
+    items = [{"name": "x" * 100, "quantity": 1}] * 100
+    large = {"query": CREATE_ORDER, "variables": {"input": {"table": "1", "items": items}}}
+    for _ in range(20):
+        server.http.post("/graphql", json=large, headers=bearer(tokens[Role.FLOOR]))
+    page = "{ orders { nodes { items { name quantity } } } }"  # a quarter of a megabyte
+    async with open_screen(server.socket_url, tokens[Role.KITCHEN]) as screen:
+        screen.socket.transport.pause_reading()
+        for number in range(80):
+            await screen.subscribe(page, operation=f"{number}")
+        await revoke(server, "kitchen")
+        async with asyncio.timeout(15):
+            await until(lambda: _sockets_of(server) == 0, "the connection to be dropped")
+        screen.socket.transport.resume_reading()
+        await screen.closed()
+    assert "Traceback" not in server.log
+
+
+def _sockets_of(server: ServerProcess) -> int:
+    connections = server.process.net_connections()
+    established = sum(connection.status == "ESTABLISHED" for connection in connections)
+    return established - 1 if server.http.get("/healthz").status_code == 200 else -1
+
+
 async def _raw_socket(
     server: ServerProcess, token: str
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
