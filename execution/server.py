@@ -12,7 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from execution.frames import FrameWritingProtocol
-from execution.http import LaneProtocol
+from execution.protocol import LaneProtocol
 from execution.logs import log_config
 from execution.settings import Settings
 

@@ -99,7 +99,12 @@ class LaneProtocol(HttpToolsProtocol):
             and not self.expect_100_continue
             # One that is pipelined waits until the one before it has been answered.
             and not self._is_answering()
+            and not self._is_forwarded()
         )
+
+    def _is_forwarded(self) -> bool:
+        """Tell whether a proxy names its client: then uvicorn's layer must say who is asking."""
+        return any(name.startswith(b"x-forwarded-") for name, _ in self.headers)
 
     def _is_answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
