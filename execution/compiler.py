@@ -23,11 +23,12 @@ from strawberry.types.field import StrawberryField
 from execution.arguments import Arguments, compile_arguments
 from execution.covered import NotCoveredError
 from execution.outputs import Completer, compile_completer, strawberry_field
-from execution.selection import Selection, condition_variables
+from execution.selection import Selection, condition_variables, field_names
 from execution.variables import compile_variables
 from schema.build import Schema
 from schema.documents import Document
 from schema.roles import roles_of_operation
+from schema.root import OF_THE_LOG
 
 _PLANS_MAX = 16
 
@@ -62,6 +63,7 @@ class CompiledOperation:
         self.roles = roles_of_operation(schema._schema, operation, document.fragments)
         self._schema = schema
         self._operation = operation
+        self.is_of_the_log = _is_of_the_log(schema, document, operation)
         self._conditions = condition_variables(document)
         self._plans: dict[tuple[bool, ...], Plan] = {}
         self.coerce_variables = compile_variables(schema._schema, operation)
@@ -90,6 +92,22 @@ class CompiledOperation:
             _compile_root_field(kind, key, details, selection, names)
             for key, details in selection.root_fields(kind).items()
         )
+
+
+def _is_of_the_log(schema: Schema, document: Document, operation: OperationDefinitionNode) -> bool:
+    """Tell whether an operation has the same answer whenever it is run at the same head.
+
+    Looks at names anywhere in the document: a condition may let a field in later, and to share
+    one operation too few costs time only.
+    """
+    kind = schema._schema.query_type
+    if operation.operation is not OperationType.QUERY or kind is None:
+        return False
+    fields = kind.fields
+    return all(
+        strawberry_field(fields[name]).metadata.get(OF_THE_LOG, False)
+        for name in field_names(document) & fields.keys()
+    )
 
 
 def _compile_root_field(

@@ -80,7 +80,7 @@ class FastLane:
         async def run() -> bytes:
             return json.encode(await self._operations.run(operation, variables, context))
 
-        answer = run() if operation.is_mutation else answers.compute(body, run)
+        answer = answers.compute(body, run) if operation.is_of_the_log else run()
         return _answer(answer, context)
 
     def _shared_answers(self, role: Role, service: Service) -> SharedAnswers:

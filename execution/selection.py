@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from graphql import (
     DirectiveNode,
+    FieldNode,
     FragmentDefinitionNode,
     GraphQLObjectType,
     GraphQLSchema,
@@ -49,6 +50,25 @@ def condition_variables(document: Document) -> tuple[str, ...]:
     conditions = _Conditions()
     visit(document.ast, conditions)
     return tuple(sorted(conditions.names))
+
+
+class _FieldNames(Visitor):
+    """Gathers the names of all fields, at whatever depth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_field(self, node: FieldNode, *_: object) -> None:
+        """Note a field."""
+        self.names.add(node.name.value)
+
+
+def field_names(document: Document) -> set[str]:
+    """Return the names of all fields that a document mentions, whatever its conditions."""
+    fields = _FieldNames()
+    visit(document.ast, fields)
+    return fields.names
 
 
 class Selection:

@@ -12,8 +12,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from execution.frames import FrameWritingProtocol
-from execution.protocol import LaneProtocol
 from execution.logs import log_config
+from execution.protocol import LaneProtocol
 from execution.settings import Settings
 
 logger = logging.getLogger("bistro92.server")

@@ -18,6 +18,7 @@ from execution.operations import Operations
 from execution.settings import Settings
 from execution.websocket import OperationHandler
 from resolvers.context import Context
+from resolvers.tell_time import whereabouts
 
 
 class GraphQLView(GraphQL[Context, None]):
@@ -53,6 +54,10 @@ class GraphQLView(GraphQL[Context, None]):
         state = request.state
         # A socket's caller comes later: see `execution.admission`.
         return Context(state.service, state.request_id, getattr(state, "caller", None))
+
+    async def on_ws_connect(self, context: Context) -> dict[str, object]:
+        """Return the payload of `connection_ack`."""
+        return {**whereabouts(context.service)}
 
     def decode_json(self, data: str | bytes) -> object:
         """Parse what a client sent; raises `json.JSONDecodeError` only."""

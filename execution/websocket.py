@@ -22,6 +22,7 @@ from execution.admission import AdmittingHandler
 from execution.compiler import CompiledOperation
 from execution.messages import problem_of
 from resolvers.context import Context
+from resolvers.tell_time import whereabouts
 
 if TYPE_CHECKING:
     from graphql import GraphQLError
@@ -85,7 +86,8 @@ class OperationHandler(AdmittingHandler):
 
     async def _ping(self) -> None:
         if self.connection_acknowledged:
-            await self.send_message({"type": "ping"})
+            payload = dict[str, object](whereabouts(self.context.service))
+            await self.send_message({"type": "ping", "payload": payload})
 
     async def handle_message(self, message: Message) -> None:
         """Check a message's shape before Strawberry reads it, and pass it on."""

@@ -1,5 +1,6 @@
 """The root fields: their arguments in GraphQL's words, handed on to the resolvers."""
 
+import datetime
 from collections.abc import AsyncIterable
 from typing import Annotated, TypeVar
 
@@ -8,7 +9,7 @@ from strawberry.types.unset import UnsetType
 
 from db import records
 from db.tokens import Role
-from resolvers import follow_orders, list_orders, place_order
+from resolvers import follow_orders, list_orders, place_order, tell_time
 from resolvers.context import Context
 from resolvers.limits import PAGE_DEFAULT_ORDERS, PAGE_MAX_ORDERS
 from schema.inputs import CreateOrderInput
@@ -17,6 +18,10 @@ from schema.types import CreateOrderPayload, Order, OrderConnection
 
 T = TypeVar("T")
 Info = strawberry.Info[Context, None]
+
+# Marks a query that has the same answer whenever it is asked at the same place in the log, so that
+# one answer serves all who ask (`execution.answers`).
+OF_THE_LOG = "of_the_log"
 
 _CURSOR_ERRORS = (
     "Errors: `BAD_CURSOR` (not a cursor), `CURSOR_EXPIRED` (of another order log, or beyond its "
@@ -94,6 +99,10 @@ async def _orders(
     )
 
 
+async def _server_time(info: Info) -> datetime.datetime:
+    return tell_time.server_time()
+
+
 async def _create_order(
     info: Info,
     input: Annotated[  # noqa: A002 - the API's name
@@ -120,15 +129,22 @@ class Query:
     order = strawberry.field(
         resolver=_order,
         graphql_type=Order | None,
-        metadata=allowed_to(Role.FLOOR, Role.KITCHEN),
+        metadata={**allowed_to(Role.FLOOR, Role.KITCHEN), OF_THE_LOG: True},
         description="One order; null if there is no such order.",
     )
     orders = strawberry.field(
         resolver=_orders,
         graphql_type=OrderConnection,
-        metadata=allowed_to(Role.FLOOR, Role.KITCHEN),
+        metadata={**allowed_to(Role.FLOOR, Role.KITCHEN), OF_THE_LOG: True},
         description="Orders, newest first. An order placed while somebody pages makes none "
         f"appear twice or disappear. {_CURSOR_ERRORS}",
+    )
+    server_time = strawberry.field(
+        resolver=_server_time,
+        graphql_type=datetime.datetime,
+        metadata=allowed_to(Role.FLOOR, Role.KITCHEN),
+        description="The time by the clock that sets `createdAt`: RFC 3339, UTC. A screen that "
+        "compares it with its own clock once can show how old orders really are.",
     )
 
 

@@ -1,0 +1,21 @@
+"""What lets a screen show true ages and know whether it is behind: our time, and the log's head."""
+
+from datetime import UTC, datetime
+
+from db.cursor import encode_cursor
+from resolvers.context import Service
+
+
+def server_time() -> datetime:
+    """Return the time by the clock that also stamps orders."""
+    return datetime.now(UTC)
+
+
+def whereabouts(service: Service) -> dict[str, str]:
+    """Return what a screen is told unasked: the time, and the place of the newest entry.
+
+    The head is a cursor also while the log is empty: whoever follows the orders after it misses
+    none.
+    """
+    head = service.log.head
+    return {"serverTime": server_time().isoformat(), "head": encode_cursor(head.epoch, head.seq)}
