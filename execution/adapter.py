@@ -1,6 +1,7 @@
 """How messages leave on a socket."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
@@ -47,7 +48,10 @@ class TextAdapter(ASGIWebSocketAdapter):
             frames["abort"]()
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the socket; a reason that doesn't fit a close frame is cut."""
+        """Close the socket; a reason that doesn't fit a close frame is made to fit."""
         if self.ws.application_state is WebSocketState.CONNECTED:
-            fitting = reason.encode()[:_CLOSE_REASON_MAX_BYTES].decode(errors="ignore")
-            await super().close(code, fitting)
+            # What clients send may be quoted in it, lone surrogates included.
+            whole = reason.encode(errors="replace")
+            fitting = whole[:_CLOSE_REASON_MAX_BYTES].decode(errors="ignore")
+            with suppress(WebSocketDisconnect):  # the peer was quicker
+                await super().close(code, fitting)

@@ -1,4 +1,4 @@
-"""Ready WebSocket frames: several messages in one write, where the server can take them.
+"""Our server's side of a WebSocket: ready frames, and refusals that arrive.
 
 Sending a message through ASGI costs more than the system call it ends in. Under our own server a
 socket offers to write frames as they are (the ASGI extension `bistro92.frames`), and to be dropped
@@ -8,6 +8,7 @@ with what is not sent yet; under any other server messages are sent one by one, 
 from collections.abc import Sequence
 from struct import pack
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
@@ -26,7 +27,12 @@ def text_frame(payload: bytes) -> bytes:
 
 
 class FrameWritingProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol, which also takes text messages as ready frames."""
+    """uvicorn's WebSocket protocol, which also takes text messages as ready frames.
+
+    A peer that breaks the protocol is told so with a close frame that reaches it.
+    """
+
+    _refused = False
 
     def handle_connect(self, event: Request) -> None:
         """Begin the handshake, and offer the extension to the application."""
@@ -55,3 +61,52 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
         if self.disconnected or self.close_sent or self.transport.is_closing():
             raise ClientDisconnected
         self.transport.write(b"".join([text_frame(payload) for payload in payloads]))
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; after the peer has broken the protocol, they are thrown away."""
+        if not self._refused:
+            super().data_received(data)
+
+    def handle_ping(self) -> None:
+        """Answer a ping; one that came in the same bytes as a broken rule stays unanswered."""
+        if not self._refused:
+            super().handle_ping()
+
+    def send_receive_event_to_app(self) -> None:
+        """Pass a message on; uvicorn would log one that is not UTF-8 as an error of ours."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.conn.send_close(1007, "A text message must be UTF-8")
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        """Tell the peer what it broke, and wait until it has read that.
+
+        Closed at once, with bytes of the peer unread, the connection would be reset: the close
+        frame would be lost on the way, and the peer left to guess (1006).
+        """
+        code = 1006 if self.conn.close_sent is None else self.conn.close_sent.code
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code})
+        self.close_sent = self._refused = True
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        if self.close_timer is None:
+            self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send what the application says; raises `ClientDisconnected` if that is too late."""
+        if self._refused:
+            # The application has yet to hear of it: uvicorn would call that an error of its.
+            raise ClientDisconnected
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            # uvicorn would log an answered handshake as one that the application forgot.
+            self.handshake_complete = True
