@@ -38,6 +38,7 @@ from execution.operations import Operations
 from execution.requests import BodyLimit, PlainStartErrors, RequestIds
 from execution.server import Server, bind, server_config
 from execution.settings import Settings, load_settings
+from execution.sockets import SocketLimit
 from execution.view import GraphQLView
 from execution.wire_log import hide_tokens
 from resolvers.context import Service
@@ -156,6 +157,11 @@ def create_app(settings: Settings) -> Starlette:
             Middleware(PlainStartErrors),
             Middleware(RequestIds),
             *door.middleware(path=_PATH),
+            Middleware(
+                SocketLimit,
+                max_sockets=settings.max_websockets,
+                max_per_client=settings.max_websockets_per_client,
+            ),
             Middleware(BodyLimit, max_bytes=settings.http_body_max_bytes),
         ],
         lifespan=lifespan,

@@ -43,13 +43,6 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
                 "abort": self.transport.abort,
             }
 
-    def handle_ping(self) -> None:
-        """Answer a ping; a peer that sends them and doesn't read would grow our memory."""
-        if self.writable.is_set():
-            super().handle_ping()
-        else:
-            self.transport.abort()
-
     async def write_texts(self, payloads: Sequence[bytes]) -> None:
         """Send text messages in one write, after what was sent before, with flow control.
 
@@ -69,8 +62,12 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
 
     def handle_ping(self) -> None:
         """Answer a ping; one that came in the same bytes as a broken rule stays unanswered."""
-        if not self._refused:
+        if self._refused:
+            return
+        if self.writable.is_set():
             super().handle_ping()
+        else:  # answers to a peer that doesn't read would grow our memory
+            self.transport.abort()
 
     def send_receive_event_to_app(self) -> None:
         """Pass a message on; uvicorn would log one that is not UTF-8 as an error of ours."""

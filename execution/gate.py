@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from execution.access import Access
 from execution.json import encode
+from execution.rate import Limiter, RateLimited
 from execution.settings import Settings
 from execution.sites import Sites, is_same_origin
 from resolvers.context import Caller
@@ -32,6 +33,8 @@ class Door:
         self.sites = Sites(settings)
         # Bound once: this is asked for every request.
         self._is_own_site = self.sites.is_own_site
+        anonymous = settings.allow_anonymous
+        self.limiter = Limiter(settings.rate_limit, allow_anonymous=anonymous)
 
     def caller_of(self, scope: Scope, headers: Headers) -> Caller | None:
         """Return the caller of a request that isn't cross-site; None for the gate to look at."""
@@ -44,7 +47,11 @@ class Door:
         layers = [Middleware(SiteGate, sites=self.sites)]
         if self.sites.listed_origins:
             layers.append(_cors(self.sites.listed_origins))
-        return [*layers, Middleware(TokenGate, access=self.access, path=path)]
+        return [
+            *layers,
+            Middleware(TokenGate, access=self.access, path=path),
+            Middleware(RateLimited, path=path, limiter=self.limiter),
+        ]
 
 
 def _cors(origins: Iterable[str]) -> Middleware:

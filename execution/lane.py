@@ -18,6 +18,7 @@ from execution.answers import SharedAnswers
 from execution.compiler import CompiledOperation
 from execution.gate import Door
 from execution.operations import Operations
+from execution.rate import IS_COUNTED
 from execution.requests import new_request_id, unexpected_error
 from resolvers.context import Context, Service
 
@@ -68,6 +69,9 @@ class FastLane:
         headers = dict(scope["headers"])
         if not _is_json(headers) or (caller := self._door.caller_of(scope, headers)) is None:
             return None
+        if self._door.limiter.error_of(scope, caller) is not None:
+            return None  # the view's layer says how long to wait
+        scope["state"][IS_COUNTED] = True
         context = Context(scope["state"]["service"], new_request_id(), caller)
         answers = self._shared_answers(caller.role, context.service)
         known = answers.find(body)

@@ -3,6 +3,7 @@
 import logging
 import secrets
 import sys
+from collections.abc import Sequence
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +19,9 @@ logger = logging.getLogger("bistro92.requests")
 def new_request_id() -> str:
     """Return an id for one request: 16 hexadecimal digits."""
     return secrets.token_hex(8)
+
+
+_STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 
 
 class RequestIds:
@@ -37,7 +41,7 @@ class RequestIds:
 
         async def send_with_id(message: Message) -> None:
             nonlocal started
-            if message["type"] in ("http.response.start", "websocket.accept"):
+            if message["type"] in _STARTS:
                 started = True
                 MutableHeaders(scope=message)["x-request-id"] = request_id
             await send(message)
@@ -47,7 +51,7 @@ class RequestIds:
         except Exception:
             logger.exception("unexpected error", extra={"request_id": request_id})
             if scope["type"] == "http" and not started:
-                await _send_json(send_with_id, 500, unexpected_error(request_id))
+                await send_json(send_with_id, 500, unexpected_error(request_id))
 
 
 def unexpected_error(request_id: str) -> bytes:
@@ -62,10 +66,14 @@ def error_body(code: str, message: str, **extensions: object) -> bytes:
     return encode({"errors": [error]})
 
 
-async def _send_json(send: Send, status: int, body: bytes) -> None:
+async def send_json(
+    send: Send, status: int, body: bytes, more: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    """Answer an HTTP request."""
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
+        *more,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -116,7 +124,7 @@ class BodyLimit:
             await self._app(scope, receive_within_limit, send)
         except _BodyTooLargeError:
             text = f"The body of the request is larger than {self._max_bytes} bytes."
-            await _send_json(send, 413, error_body("BODY_TOO_LARGE", text))
+            await send_json(send, 413, error_body("BODY_TOO_LARGE", text))
 
 
 class _BodyTooLargeError(Exception):

@@ -7,10 +7,11 @@ from ipaddress import ip_network
 from typing import Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.errors import StartError
+from execution.rate import AUTOMATIC, AUTOMATIC_RATE, parse_rate
 
 ENV_PREFIX = "BISTRO92_"
 # Read by the tests, not by the service.
@@ -97,6 +98,20 @@ class Settings(BaseSettings):
         description="An HTTP client must send its whole request, begin to read the answer, and "
         "send the next one within this time each, or it is disconnected",
     )
+    websocket_max_operations: int = Field(
+        100, ge=1, description="Operations at once on one WebSocket; more get `TOO_MANY_OPERATIONS`"
+    )
+    max_websockets_per_client: int = Field(
+        2000, ge=1, description="WebSockets of one address; more are refused with 429"
+    )
+    max_websockets: int = Field(
+        10_000, ge=1, description="WebSockets in all; more are refused with 503"
+    )
+    rate_limit: str = Field(
+        AUTOMATIC,
+        description="What one client may ask for, such as `200/second`, or `off`; more gets "
+        f"`RATE_LIMITED`. `{AUTOMATIC}`: {AUTOMATIC_RATE}, `off` while only this machine is served",
+    )
     connection_init_timeout_seconds: float = Field(
         5, gt=0, description="A WebSocket must send `connection_init` within this time"
     )
@@ -123,6 +138,18 @@ class Settings(BaseSettings):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError("An origin looks like https://pos.example.com or http://pos:3000")
         return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate_is_one(cls, given: str) -> str:
+        try:
+            parse_rate(given)
+        except ValueError:
+            raise PydanticCustomError(
+                "rate",
+                "Input should be `automatic`, `off`, or one limit such as `200/second`",
+            ) from None
+        return given
 
     @model_validator(mode="after")
     def _ping_before_giving_up(self) -> Self:

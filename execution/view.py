@@ -38,6 +38,8 @@ class GraphQLView(GraphQL[Context, None]):
             connection_init_wait_timeout=timedelta(
                 seconds=settings.connection_init_timeout_seconds
             ),
+            # The handler refuses with a code, before Strawberry would without one.
+            max_subscriptions_per_connection=None,
         )
         self.operations = operations
         self.settings = settings

@@ -15,6 +15,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Ope
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     Message,
     NextMessagePayload,
+    SubscribeMessage,
 )
 
 from execution import json
@@ -25,7 +26,7 @@ from resolvers.context import Context
 from resolvers.tell_time import whereabouts
 
 if TYPE_CHECKING:
-    from graphql import GraphQLError
+    from graphql import GraphQLError, GraphQLFormattedError
 
     from execution.view import GraphQLView
 
@@ -98,6 +99,26 @@ class OperationHandler(AdmittingHandler):
         if message["type"] == "connection_init" and message.get("payload") is None:
             message = {"type": "connection_init"}
         await super().handle_message(message)
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        """Begin an operation, or refuse this one: the socket and the others on it go on."""
+        if self.connection_acknowledged and message["id"] not in self.operations:
+            refusal = self._refusal()
+            if refusal is not None:
+                id_ = message["id"]
+                await self.send_message({"id": id_, "type": "error", "payload": [refusal]})
+                return
+        await super().handle_subscribe(message)
+
+    def _refusal(self) -> "GraphQLFormattedError | None":
+        error = self._view.door.limiter.error_of(self.websocket.ws.scope, self.context.caller)
+        if error is not None:
+            return error
+        most = self._view.settings.websocket_max_operations
+        if len(self.operations) >= most:
+            text = f"This socket has {most} operations. That is the limit: let one end first."
+            return {"message": text, "extensions": {"code": "TOO_MANY_OPERATIONS"}}
+        return None
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         """Run an operation compiled if it can be, else as Strawberry does."""

@@ -23,14 +23,14 @@ AFTER = {"python": "WebsocketsTransport(\n            URL, ", "js": "createClien
 
 @pytest.mark.timeout(180)
 def test_commands_and_screens_with_a_token(server: ServerProcess, tmp_path: Path) -> None:
-    server._environment["PATH"] = f"{ROOT}/.venv/bin:{server._environment['PATH']}"
+    server.environment["PATH"] = f"{ROOT}/.venv/bin:{server.environment['PATH']}"
     (commands,) = [text.splitlines() for text in blocks("sh") if "token create" in text]
     token = None
     for command in commands[:2]:
         ended = subprocess.run(
             ["bash", "-c", command],
             cwd=ROOT,
-            env=server._environment,
+            env=server.environment,
             capture_output=True,
             text=True,
         )
@@ -42,11 +42,11 @@ def test_commands_and_screens_with_a_token(server: ServerProcess, tmp_path: Path
     wait_until(lambda: "first token" in server.log, "the server to be closed")
 
     (packages,) = set(re.findall(r"`npm install ([\w -]+)`", README))
-    assert shutil.which("npm", path=server._environment["PATH"])
+    assert shutil.which("npm", path=server.environment["PATH"])
     subprocess.run(
         ["npm", "install", "--silent", "--no-fund", "--no-audit", *packages.split()],
         cwd=tmp_path,
-        env=server._environment,
+        env=server.environment,
         check=True,
     )
     running = [_start(kind, token, server, tmp_path) for kind in SCREENS]
@@ -86,7 +86,7 @@ def _start(kind: str, token: str, server: ServerProcess, folder: Path) -> subpro
         return subprocess.Popen(
             ["bash", "-c", f"exec {command}"],
             cwd=folder,
-            env=server._environment,
+            env=server.environment,
             stdout=output,
             stderr=subprocess.STDOUT,
             # A group of its own: the wheel's node is the parent of what it runs.

@@ -32,6 +32,9 @@ from tests.support.server import ROOT, clean_environment
         ("BISTRO92_METRICS_PORT", "-1", "BISTRO92_METRICS_PORT"),
         ("BISTRO92_BUSY_TIMEOUT_MS", "0", "BISTRO92_BUSY_TIMEOUT_MS"),
         ("BISTRO92_SILENCE_TIMEOUT_SECONDS", "10", "must be more than BISTRO92_PING_INTERVAL"),
+        ("BISTRO92_RATE_LIMIT", "fast", "BISTRO92_RATE_LIMIT: .* such as `200/second`.*'fast'"),
+        ("BISTRO92_RATE_LIMIT", "0/second", "BISTRO92_RATE_LIMIT"),
+        ("BISTRO92_RATE_LIMIT", "9/second; 99/hour", "BISTRO92_RATE_LIMIT: .*one limit"),
         ("BISTRO92_DRAIN_TIMEOUT_SECONDS", "nan", "BISTRO92_DRAIN_TIMEOUT_SECONDS"),
     ],
 )
