@@ -22,6 +22,7 @@ from strawberry.types.field import StrawberryField
 
 from execution.arguments import Arguments, compile_arguments
 from execution.covered import NotCoveredError
+from execution.failures import Failure, compile_failure
 from execution.outputs import Completer, compile_completer, strawberry_field
 from execution.selection import Selection, condition_variables, field_names
 from execution.variables import compile_variables
@@ -35,7 +36,7 @@ _PLANS_MAX = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RootField:
-    """A root field: how to build its arguments, call its resolver and complete its result.
+    """A root field: how to build its arguments, call its resolver, and answer.
 
     Each is equal to itself only: `SharedEvents` keeps events by it.
     """
@@ -44,6 +45,7 @@ class RootField:
     resolve: Callable[..., Awaitable[Any]]
     arguments: Arguments
     complete: Completer
+    fail: Failure
 
 
 Plan = tuple[RootField, ...]
@@ -127,6 +129,7 @@ def _compile_root_field(
         _resolver(field),
         compile_arguments(definition, field, node, names),
         compile_completer(definition.type, details, selection),
+        compile_failure(definition.type, key, details),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from graphql import ExecutionResult, GraphQLError, OperationType, execute
 
+from db.errors import Bistro92Error
 from db.records import LogEntry
 from execution import json
 from execution.compiler import CompiledOperation, RootField, compile_operation
@@ -80,7 +81,12 @@ class Operations:
             coerced = operation.coerce_variables(variables)
             plan = operation.plan(coerced)
             calls = [(field, field.arguments(coerced)) for field in plan]
-            if operation.is_mutation or len(calls) == 1:
+            if len(calls) == 1:
+                try:
+                    await _resolve_serially(calls, CompiledInfo(context), recorded)
+                except Bistro92Error as error:
+                    return plan[0].fail(error)
+            elif operation.is_mutation:
                 await _resolve_serially(calls, CompiledInfo(context), recorded)
             else:
                 await _resolve_together(calls, CompiledInfo(context), recorded)

@@ -94,6 +94,10 @@ CONDITIONS = """query ($s: Boolean!) {
   dish(behaviour: "good") { name @skip(if: $s) ...F @include(if: $s) }
 }
 fragment F on Dish { price name }"""
+MERGED = """{
+  a: sureDish(behaviour: "overloaded") { name }
+  a: sureDish(behaviour: "overloaded") { code }
+}"""
 ODD = [
     ("query ($n: Int = 3) { count(number: $n) }", {}),
     ("query ($n: Int = 3) { count(number: $n) }", {"n": None}),
@@ -108,6 +112,11 @@ ODD = [
     ('query ($b: [String!]!) { dishes(behaviours: $b) { name } }', {"b": ["good", None]}),
     ('{ a: dish(behaviour: "raise") { name } b: dish(behaviour: "raise") { name } }', {}),
     ('{ a: dish(behaviour: "raise") { name } b: sureDish(behaviour: "raise") { name } }', {}),
+    ('{ dish(behaviour: "overloaded") { name } }', {}),
+    (MERGED, {}),
+    ('query ($b: [String!]!) { sureDishes(behaviours: $b) { name } }', {"b": ["overloaded"]}),
+    ('mutation { a: sureCook(input: {behaviour: "overloaded"}) { name } }', {}),
+    ('{ dish(behaviour: "overloaded") { name } count }', {}),
     ('query ($b: String = "good") { dish(behaviour: $b) { name } }', {"b": None}),
     ("mutation ($i: CookInput!) { cook(input: $i) { name } }", {"i": {"behaviour": "good"}}),
     ("mutation ($i: CookInput!) { cook(input: $i) { name } }", {"i": {"behaviour": "a", "x": 1}}),
