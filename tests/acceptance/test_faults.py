@@ -28,7 +28,7 @@ async def test_client_that_disconnects_loses_nothing(server: ServerProcess) -> N
                 await leaving.settle()
                 leaving.socket.transport.abort()
             _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            head = f"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
+            head = f"POST /graphql HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {len(body)}\r\n"
             writer.write(f"{head}content-type: application/json\r\n\r\n".encode() + body)
             await writer.drain()
             await kitchen.settle()
