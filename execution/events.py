@@ -4,12 +4,14 @@ An event depends on the entry and on the compiled selection, not on the screen. 
 the first screen that needs it and kept, bounded by size, for the others.
 """
 
+from collections import OrderedDict
+
 from db.records import LogEntry
 from execution import json
 from execution.compiler import RootField
 
 # What keeping an event takes besides its bytes: its key, its place in the table.
-_OVERHEAD_BYTES = 200
+_OVERHEAD_BYTES = 320
 
 
 class SharedEvents:
@@ -18,7 +20,8 @@ class SharedEvents:
     def __init__(self, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._events: dict[tuple[RootField, int], bytes] = {}
+        # A plain dictionary would look for its oldest key past all those given up before it.
+        self._events: OrderedDict[tuple[RootField, int], bytes] = OrderedDict()
 
     def response(self, field: RootField, entry: LogEntry) -> bytes:
         """Return the JSON of an event's response; raises what completing the event raises."""
@@ -29,6 +32,6 @@ class SharedEvents:
             response = self._events[key] = json.trimmed(json.encode({"data": data}))
             self._bytes += len(response) + _OVERHEAD_BYTES
             while self._bytes > self._max_bytes:
-                oldest = next(iter(self._events))
-                self._bytes -= len(self._events.pop(oldest)) + _OVERHEAD_BYTES
+                _, oldest = self._events.popitem(last=False)
+                self._bytes -= len(oldest) + _OVERHEAD_BYTES
         return response
