@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.errors import StartError
@@ -48,6 +49,9 @@ class RequestIds:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            # In the middle of its body: nobody is left to be answered, and nothing is wrong here.
+            logger.debug("the client of request %s left before its end", request_id)
         except Exception:
             logger.exception("unexpected error", extra={"request_id": request_id})
             if scope["type"] == "http" and not started:

@@ -119,3 +119,18 @@ def test_disk_full_and_freed(server: ServerProcess) -> None:
     assert ids == [*acknowledged, acknowledged[-1] + 1]
     assert "orders can't be stored" in server.log
     assert "orders are stored again" in server.log
+
+
+async def test_client_that_leaves_in_the_middle_of_its_body_is_no_error(
+    server: ServerProcess,
+) -> None:
+    for head in ("content-type: application/json", "content-type: text/plain", "x-none: 1"):
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        request = f"POST /graphql HTTP/1.1\r\nhost: x\r\n{head}\r\ncontent-length: 100\r\n\r\n{{"
+        writer.write(request.encode())
+        await writer.drain()
+        server.data("{ orders { nodes { id } } }")  # answered after the head was read
+        writer.transport.abort()
+    server.data("{ orders { nodes { id } } }")
+    assert server.stop() == 0
+    assert "unexpected error" not in server.log
