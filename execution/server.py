@@ -2,9 +2,11 @@
 
 import gc
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -100,10 +102,22 @@ class Server(uvicorn.Server):
         def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
             raise SystemExit(0)
 
+        _take_all_descriptors()
         # uvicorn raises the signal again when it is done; the default would end us with 143.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
         self.run(sockets=list(sockets))
+
+
+def _take_all_descriptors() -> None:
+    """Allow as many open sockets as the system lets us have.
+
+    The usual soft limit, 1,024, is there for programs that use `select`. Beyond the limit libuv
+    accepts new connections and closes them at once, without a word.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS: "unlimited" is more than it allows
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _spare_the_collector() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -134,3 +135,13 @@ async def test_client_that_leaves_in_the_middle_of_its_body_is_no_error(
     server.data("{ orders { nodes { id } } }")
     assert server.stop() == 0
     assert "unexpected error" not in server.log
+
+
+def test_server_takes_all_the_descriptors_that_it_may_have(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))  # the server inherits it
+    try:
+        with ServerProcess(tmp_path) as server:
+            assert server.process.rlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
