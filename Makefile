@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-generic check format bench schema lock
+.PHONY: help install run test test-generic faults soak check format bench schema lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -46,6 +46,13 @@ test: .venv/installed-dev ## Run every test
 
 test-generic: .venv/installed-dev ## Run the tests of the API again, with nothing compiled
 	BISTRO92_TEST_COMPILED=false $(BIN)/python -m pytest tests/api tests/acceptance
+
+faults: .venv/installed-dev ## Cause every fault in a real server, many times (ONLY=disk: one of them)
+	@command -v cc >/dev/null || { echo "A C compiler is missing: it makes commits fail."; exit 1; }
+	@$(BIN)/python -m tests.faults $(if $(ONLY),--only "$(ONLY)")
+
+soak: .venv/installed-dev ## Run under steady load for MINUTES=30 and see that nothing grows
+	@$(BIN)/python -m tests.faults soak --minutes $(or $(MINUTES),30)
 
 check: .venv/installed-dev ## Check formatting, lint, types, layers and the committed schema
 	$(BIN)/ruff format --check .
