@@ -125,7 +125,13 @@ async def _to_graphiql(_request: Request) -> Response:
 def create_app(settings: Settings) -> Starlette:
     """Build the application. Nothing is opened before its lifespan starts."""
     hide_tokens()
-    schema = build_schema(document_cache_max_documents=settings.document_cache_max_documents)
+    schema = build_schema(
+        document_cache_max_documents=settings.document_cache_max_documents,
+        limits=settings.document_limits(),
+        answer_max_values=settings.answer_max_values,
+        variables_max_values=settings.variables_max_values,
+        introspection=settings.introspection,
+    )
     operations = Operations(schema, compiled=settings.compiled_operations)
     door = Door(settings)
     view = GraphQLView(schema, operations, settings, door)
@@ -147,7 +153,7 @@ def create_app(settings: Settings) -> Starlette:
     return Application(
         outermost=lane.around,
         routes=[
-            Route("/", _to_graphiql),
+            *([Route("/", _to_graphiql)] if settings.graphiql else []),
             Route(_PATH, view),
             WebSocketRoute(_PATH, view),
             Route("/healthz", _healthz),

@@ -23,7 +23,13 @@ from strawberry.types.field import StrawberryField
 from execution.arguments import Arguments, compile_arguments
 from execution.covered import NotCoveredError
 from execution.failures import Failure, compile_failure
-from execution.outputs import Completer, compile_completer, strawberry_field
+from execution.outputs import (
+    Completer,
+    Weigher,
+    compile_completer,
+    compile_weigher,
+    strawberry_field,
+)
 from execution.selection import Selection, condition_variables, field_names
 from execution.variables import compile_variables
 from schema.build import Schema
@@ -45,6 +51,7 @@ class RootField:
     resolve: Callable[..., Awaitable[Any]]
     arguments: Arguments
     complete: Completer
+    weigh: Weigher | None
     fail: Failure
 
 
@@ -129,6 +136,7 @@ def _compile_root_field(
         _resolver(field),
         compile_arguments(definition, field, node, names),
         compile_completer(definition.type, details, selection),
+        compile_weigher(definition.type, details, selection),
         compile_failure(definition.type, key, details),
     )
 

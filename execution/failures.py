@@ -11,6 +11,7 @@ from graphql import GraphQLNonNull, get_location
 from graphql.execution.collect_fields import FieldDetails
 
 from db.errors import Bistro92Error
+from db.stats import rejections
 
 Failure = Callable[[Bistro92Error], dict[str, Any]]
 
@@ -22,6 +23,7 @@ def compile_failure(kind: object, key: str, fields: list[FieldDetails]) -> Failu
     locations = [get_location(loc.source, loc.start).formatted for loc in places if loc]
 
     def respond(error: Bistro92Error) -> dict[str, Any]:
+        rejections[error.code] += 1
         described = {
             "message": str(error),
             "locations": locations,

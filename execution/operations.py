@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -11,12 +11,14 @@ from graphql import ExecutionResult, GraphQLError, OperationType, execute
 from db.errors import Bistro92Error
 from db.records import LogEntry
 from execution import json
-from execution.compiler import CompiledOperation, RootField, compile_operation
+from execution.compiler import CompiledOperation, Plan, RootField, compile_operation
+from execution.covered import DeviationError
 from execution.events import SharedEvents
 from resolvers.context import Context
 from resolvers.follow_orders import OrderFeed
 from schema.build import Schema
 from schema.errors import log_unexpected, present_error
+from schema.executor import AnswerTooLargeError
 
 Response = dict[str, Any]
 
@@ -90,6 +92,8 @@ class Operations:
                 await _resolve_serially(calls, CompiledInfo(context), recorded)
             else:
                 await _resolve_together(calls, CompiledInfo(context), recorded)
+            if not operation.is_mutation:
+                _weigh(plan, recorded, self._schema.answer_max_values)
             return {"data": {field.key: field.complete(recorded[field.key]) for field in plan}}
         except Exception:
             # Something is unusual or wrong. graphql-core says what, from the same outcomes:
@@ -117,14 +121,18 @@ class Operations:
         root: object = None,
     ) -> Response:
         """Run an operation on graphql-core, with the outcomes of the root fields known so far."""
+        schema = self._schema
         result = execute(
-            self._schema._schema,
+            schema._schema,
             operation.document.ast,
             root_value=root,
             context_value=context,
             variable_values=dict(variables),
             operation_name=operation.name,
             middleware=[_replaying(recorded)],
+            executor_class=(
+                schema.replaying_executor_class if recorded else schema.execution_context_class
+            ),
         )
         if inspect.isawaitable(result):
             result = await result
@@ -132,13 +140,22 @@ class Operations:
 
     def present(self, result: ExecutionResult, context: Context) -> Response:
         """Turn a result into a response: errors logged, masked and with their codes."""
-        response: Response = {"data": result.data}
-        if result.errors:
-            log_unexpected(result.errors, context.request_id)
-            response["errors"] = [
-                present_error(error, context.request_id).formatted for error in result.errors
-            ]
-        return response
+        errors = result.errors or []
+        log_unexpected(errors, context.request_id)
+        return to_response(
+            result.data, [present_error(error, context.request_id) for error in errors]
+        )
+
+
+def to_response(data: object, errors: Sequence[GraphQLError]) -> Response:
+    """Return a response of errors that are ready to be shown.
+
+    One that was refused before anything was executed has no `data`, not even null.
+    """
+    formatted = [error.formatted for error in errors]
+    if data is None and formatted and not any(error.path for error in errors):
+        return {"errors": formatted}
+    return {"data": data, "errors": formatted} if formatted else {"data": data}
 
 
 class Feed:
@@ -206,6 +223,15 @@ async def _resolve_together(
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
+
+
+def _weigh(plan: Plan, recorded: dict[str, Any], max_values: int) -> None:
+    """Deviate if the answer would be too large; graphql-core then says so for each field."""
+    values = sum([field.weigh(recorded[field.key]) for field in plan if field.weigh])
+    if values > max_values:
+        error = AnswerTooLargeError(max_values)
+        recorded.update(dict.fromkeys(recorded, error))
+        raise DeviationError
 
 
 def _replaying(recorded: Mapping[str, Any]) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     Undefined,
+    get_named_type,
     is_leaf_type,
 )
 from graphql.execution.collect_fields import FieldDetails
@@ -116,3 +117,47 @@ def _compile_field(
     if not field.is_basic_field or definition.args:
         raise NotCoveredError(f"field {kind}.{node.name.value} has a resolver")
     return field.python_name, compile_completer(definition.type, details, selection)
+
+
+Weigher = Callable[[Any], int]
+
+
+def compile_weigher(kind: Any, fields: list[FieldDetails], selection: Selection) -> Weigher | None:
+    """Return a function that counts the values in a value's lists; None if it has no lists.
+
+    `schema.executor` counts the same: what is too large for one is too large for the other.
+    """
+    if isinstance(kind, GraphQLNonNull):
+        return compile_weigher(kind.of_type, fields, selection)
+    if isinstance(kind, GraphQLList):
+        return _compile_list_weigher(kind.of_type, fields, selection)
+    if isinstance(kind, GraphQLObjectType):
+        return _compile_object_weigher(kind, fields, selection)
+    return None
+
+
+def _compile_list_weigher(item: Any, fields: list[FieldDetails], selection: Selection) -> Weigher:
+    of_kind = get_named_type(item)
+    is_object = isinstance(of_kind, GraphQLObjectType)
+    each = len(selection.subfields(of_kind, fields)) if is_object else 1
+    weigh_item = compile_weigher(item, fields, selection)
+    if weigh_item is None:
+        return lambda value: 0 if value is None else len(value) * each
+    weigh = weigh_item
+    return lambda value: 0 if value is None else len(value) * each + sum(map(weigh, value))
+
+
+def _compile_object_weigher(
+    kind: GraphQLObjectType, fields: list[FieldDetails], selection: Selection
+) -> Weigher | None:
+    parts = []
+    for details in selection.subfields(kind, fields).values():
+        definition = kind.fields.get(details[0].node.name.value)
+        weigh = definition and compile_weigher(definition.type, details, selection)
+        if definition and weigh:
+            parts.append((strawberry_field(definition).python_name, weigh))
+    if not parts:
+        return None
+    return lambda value: (
+        0 if value is None else sum([weigh(getattr(value, name)) for name, weigh in parts])
+    )

@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+from dataclasses import fields
 from ipaddress import ip_network
 from typing import Literal, Self
 
@@ -12,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.errors import StartError
 from execution.rate import AUTOMATIC, AUTOMATIC_RATE, parse_rate
+from schema.document_limits import DocumentLimits
 
 ENV_PREFIX = "BISTRO92_"
 # Read by the tests, not by the service.
@@ -86,6 +88,36 @@ class Settings(BaseSettings):
     compiled_operations: bool = Field(
         True, description="Run operations compiled where possible; `False` uses graphql-core only"
     )
+    document_max_characters: int = Field(
+        32_768, ge=1024, description="Largest text of a GraphQL document, in characters"
+    )
+    document_max_tokens: int = Field(
+        1000, ge=200, le=10_000, description="Names, values and signs in a document"
+    )
+    document_max_depth: int = Field(
+        10, ge=4, description="Fields within fields; introspection may go 20 deep"
+    )
+    document_max_aliases: int = Field(15, ge=0, description="Aliases in an operation")
+    document_max_root_fields: int = Field(20, ge=1, description="Root fields of an operation")
+    document_max_fields: int = Field(
+        300, ge=200, description="Fields in a document, counted after fragments are spread"
+    )
+    document_max_fragments: int = Field(20, ge=5, description="Named fragments in a document")
+    document_max_directives: int = Field(
+        20, ge=2, description="Directives in a document, counted after fragments are spread"
+    )
+    variables_max_values: int = Field(
+        4000,
+        ge=1000,
+        description="Values in the variables of a request that is not run compiled",
+    )
+    answer_max_values: int = Field(
+        100_000, ge=65_000, description="Values in the lists of an answer to a query"
+    )
+    introspection: bool = Field(
+        True, description="Clients may ask for the schema; if `False`, errors suggest no names"
+    )
+    graphiql: bool = Field(True, description="Browsers get GraphiQL at `/graphql`")
     http_body_max_bytes: int = Field(
         131_072, ge=1024, description="Largest body of an HTTP request; a larger one gets 413"
     )
@@ -150,6 +182,15 @@ class Settings(BaseSettings):
                 "Input should be `automatic`, `off`, or one limit such as `200/second`",
             ) from None
         return given
+
+    def document_limits(self) -> DocumentLimits:
+        """Return the limits of documents."""
+        return DocumentLimits(
+            **{
+                each.name: getattr(self, f"document_max_{each.name}")
+                for each in fields(DocumentLimits)
+            }
+        )
 
     @model_validator(mode="after")
     def _ping_before_giving_up(self) -> Self:

@@ -149,7 +149,8 @@ class OperationHandler(AdmittingHandler):
         response = await self._view.operations.run(
             compiled, operation.variables or {}, self.context
         )
-        payload = cast("NextMessagePayload", response)
+        # Strawberry's handler sends these errors with `data: null`, and so do we.
+        payload = cast("NextMessagePayload", {"data": None, **response})
         await operation.send_operation_message(
             {"id": operation.id, "type": "next", "payload": payload}
         )

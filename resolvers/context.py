@@ -40,6 +40,9 @@ class Context:
     service: Service
     request_id: str
     caller: Caller | None
+    # One page is read for a client at a time: with twenty in one operation, everybody else
+    # would wait for a connection until all of them have been read.
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock, compare=False, repr=False)
 
     def may_use(self, roles: frozenset[Role]) -> bool:
         """Tell whether the caller has one of the roles."""

@@ -7,8 +7,10 @@ from graphql import GraphQLError
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from schema.document_limits import DocumentLimits
 from schema.documents import CachedDocuments, DocumentCache
 from schema.errors import CodedErrors, log_unexpected, request_id_of
+from schema.executor import ANSWER_MAX_VALUES, VARIABLES_MAX_VALUES, PacedExecutor
 from schema.roles import guard_root_fields
 from schema.root import Mutation, Query, Subscription
 
@@ -17,6 +19,28 @@ class Schema(strawberry.Schema):
     """Strawberry's schema with quieter errors, and subscriptions on the socket only."""
 
     documents: DocumentCache
+
+    def __init__(
+        self,
+        *args: Any,
+        answer_max_values: int = ANSWER_MAX_VALUES,
+        variables_max_values: int = VARIABLES_MAX_VALUES,
+        introspection: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        class Executor(PacedExecutor):
+            max_values = answer_max_values
+            max_variable_values: int | None = variables_max_values
+            suggests_names = introspection
+
+        class ReplayingExecutor(Executor):
+            # What has been executed must be told: it is too late to refuse its variables.
+            max_variable_values = None
+
+        self.replaying_executor_class = ReplayingExecutor
+        self.answer_max_values = answer_max_values
+        kwargs["execution_context_class"] = Executor
+        super().__init__(*args, **kwargs)
 
     async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Execute one query or mutation (sockets use `stream`)."""
@@ -32,15 +56,33 @@ class Schema(strawberry.Schema):
         log_unexpected(errors, request_id_of(execution_context))
 
 
-def build_schema(*, document_cache_max_documents: int) -> Schema:
-    """Build the schema. Parsed and validated documents are kept, the last so many."""
-    schema = Schema(
+def build_schema(
+    *,
+    document_cache_max_documents: int,
+    limits: DocumentLimits | None = None,
+    answer_max_values: int = ANSWER_MAX_VALUES,
+    variables_max_values: int = VARIABLES_MAX_VALUES,
+    introspection: bool = True,
+) -> Schema:
+    """Build the schema. Parsed and validated documents are kept, the last so many.
+
+    Without `introspection` it tells nothing of itself, in the suggestions of errors neither.
+    """
+    schema: Schema = Schema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
         # Factories: an extension object must not be shared between operations.
         extensions=[CodedErrors, lambda: CachedDocuments(schema.documents)],
+        answer_max_values=answer_max_values,
+        variables_max_values=variables_max_values,
+        introspection=introspection,
     )
     guard_root_fields(schema._schema)
-    schema.documents = DocumentCache(schema._schema, max_documents=document_cache_max_documents)
+    schema.documents = DocumentCache(
+        schema._schema,
+        max_documents=document_cache_max_documents,
+        limits=limits,
+        introspection=introspection,
+    )
     return schema

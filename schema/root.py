@@ -89,14 +89,15 @@ async def _orders(
     before: Before = strawberry.UNSET,
     table: OfTable = strawberry.UNSET,
 ) -> list_orders.OrderConnection:
-    return await list_orders.list_orders(
-        info.context.service,
-        first=_given(first),
-        after=_given(after),
-        last=_given(last),
-        before=_given(before),
-        table=_given(table),
-    )
+    async with info.context.reading:
+        return await list_orders.list_orders(
+            info.context.service,
+            first=_given(first),
+            after=_given(after),
+            last=_given(last),
+            before=_given(before),
+            table=_given(table),
+        )
 
 
 async def _server_time(info: Info) -> datetime.datetime:

@@ -174,7 +174,10 @@ def established(server: ServerProcess) -> bool:
 
 async def test_screen_that_stops_reading_is_given_up(quick_server: ServerProcess) -> None:
     """Its operations end although not even a close frame can be sent to it."""
-    query = "{ " + " ".join(f"a{number}: __typename" for number in range(900)) + " }"
+    items = [{"name": "n" * 100, "quantity": 1}] * 100
+    quick_server.data(CREATE_ORDER, input={"table": "1", "items": items})
+    names = " ".join(f"a{number}: name" for number in range(15))
+    query = f"{{ orders(first: 1) {{ nodes {{ items {{ {names} }} }} }} }}"
     async with open_screen(quick_server.socket_url) as screen:
         screen.socket.transport.pause_reading()
         for number in range(600):

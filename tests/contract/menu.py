@@ -136,7 +136,7 @@ class Mutation:
 
 def build_menu() -> Schema:
     """Build the schema as `schema.build_schema` builds ours."""
-    schema = Schema(
+    schema: Schema = Schema(
         query=Query,
         mutation=Mutation,
         extensions=[CodedErrors, lambda: CachedDocuments(schema.documents)],

@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from graphql import GraphQLError
 from hypothesis import HealthCheck, given, settings
-from strawberry.http import process_result
 
 from execution.compiler import CompiledOperation
 from execution.json import encode
-from execution.operations import Operations
+from execution.operations import Operations, to_response
 from schema.build import Schema
 from tests.contract.documents import operations
 from tests.contract.menu import BEHAVIOURS, MenuContext, build_menu
@@ -28,7 +27,7 @@ LANE = Operations(MENU, compiled=True)
 
 def generic(schema: Schema, text: str, variables: dict[str, Any], context: Any) -> Any:
     result = asyncio.run(schema.execute(text, variables, context))
-    return json.loads(encode(process_result(result)))
+    return json.loads(encode(to_response(result.data, result.errors or [])))
 
 
 def compiled(lane: Operations, text: str, variables: dict[str, Any], context: Any) -> Any:

@@ -33,7 +33,7 @@ class FaultyServer(ServerProcess):
         url = f"sqlite+aiosqlite:///{database}"
         super().__init__(folder, **({"database_url": url} | settings))
         self.database = database
-        self._environment |= environment
+        self.environment |= environment
         # A kept connection of ours would be one more descriptor of the server's.
         self.http.close()
         self.http = httpx.Client(

@@ -77,7 +77,7 @@ class Mutation:
 
 
 def build() -> Schema:
-    schema = Schema(
+    schema: Schema = Schema(
         query=Query,
         mutation=Mutation,
         extensions=[CodedErrors, lambda: CachedDocuments(schema.documents)],
