@@ -17,6 +17,7 @@ from execution import json
 from execution.answers import SharedAnswers
 from execution.compiler import CompiledOperation
 from execution.gate import Door
+from execution.negotiation import answered_at_once
 from execution.operations import Operations
 from execution.rate import IS_COUNTED
 from execution.requests import new_request_id, unexpected_error
@@ -24,7 +25,7 @@ from resolvers.context import Context, Service
 
 logger = logging.getLogger("bistro92.lane")
 
-_JSON = b"application/json"
+_JSON = b"application/json; charset=utf-8"
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -66,8 +67,11 @@ class FastLane:
 
     def begin(self, scope: Scope, body: bytes) -> Answer | Coroutine[None, None, Answer] | None:
         """Begin to answer a POST to the path; None if it is not one for the fast lane."""
-        headers = dict(scope["headers"])
-        if not _is_json(headers) or (caller := self._door.caller_of(scope, headers)) is None:
+        headers = scope["headers"]
+        if not answered_at_once(headers):
+            return None
+        caller = self._door.caller_of(scope, dict(headers))
+        if caller is None:
             return None
         if self._door.limiter.error_of(scope, caller) is not None:
             return None  # the view's layer says how long to wait
@@ -152,11 +156,6 @@ async def _send(send: Send, answer: Answer) -> None:
     start = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
     await send(start)
     await send({"type": "http.response.body", "body": answer.body})
-
-
-def _is_json(headers: dict[bytes, bytes]) -> bool:
-    value = headers.get(b"content-type", b"")
-    return value == _JSON or value.split(b";")[0].strip().lower() == _JSON
 
 
 async def _read(receive: Receive, max_bytes: int) -> Message:

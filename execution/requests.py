@@ -75,7 +75,7 @@ async def send_json(
 ) -> None:
     """Answer an HTTP request."""
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", b"application/json; charset=utf-8"),
         (b"content-length", str(len(body)).encode()),
         *more,
     ]

@@ -1,24 +1,24 @@
-"""The GraphQL endpoint: Strawberry's ASGI view with our JSON, context and sockets."""
+"""The GraphQL endpoint: operations over HTTP, and Strawberry's ASGI view with our sockets."""
 
 from datetime import timedelta
 
-from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
-from strawberry.http import GraphQLRequestData
-from strawberry.schema import BaseSchema
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from execution import json
 from execution.adapter import TextAdapter
 from execution.gate import Door
+from execution.http import GraphQLOverHTTP
 from execution.operations import Operations
 from execution.settings import Settings
 from execution.websocket import OperationHandler
 from resolvers.context import Context
 from resolvers.tell_time import whereabouts
+from schema.build import Schema
 
 
 class GraphQLView(GraphQL[Context, None]):
@@ -28,7 +28,7 @@ class GraphQLView(GraphQL[Context, None]):
     graphql_transport_ws_handler_class = OperationHandler
 
     def __init__(
-        self, schema: BaseSchema, operations: Operations, settings: Settings, door: Door
+        self, schema: Schema, operations: Operations, settings: Settings, door: Door
     ) -> None:
         super().__init__(
             schema,
@@ -44,6 +44,17 @@ class GraphQLView(GraphQL[Context, None]):
         self.operations = operations
         self.settings = settings
         self.door = door
+        self._http = GraphQLOverHTTP(schema, operations, graphiql=settings.graphiql)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request or a socket."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        # Strawberry's own answers to requests that are wrong are plain text, and of one type.
+        request = Request(scope, receive)
+        response = await self._http.answer(request, self.get_context)
+        await response(scope, receive, send)
 
     def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
         """Let every handshake in: the gate has refused those of other sites."""
@@ -68,22 +79,3 @@ class GraphQLView(GraphQL[Context, None]):
     def encode_json(self, data: object) -> bytes:
         """Write an answer."""
         return json.encode(data)
-
-    async def parse_http_body(
-        self, request: AsyncHTTPRequestAdapter
-    ) -> GraphQLRequestData | list[GraphQLRequestData]:
-        """Read a request; raises `HTTPException` for an operation name that is none."""
-        data = await super().parse_http_body(request)
-        name = getattr(data, "operation_name", None)
-        # Strawberry quotes it in a plain text answer, which can't hold a lone surrogate.
-        if name is not None and not (isinstance(name, str) and name.isascii()):
-            raise HTTPException(400, "The operationName must be a GraphQL name")
-        return data
-
-    def parse_json(self, data: str | bytes) -> object:
-        """Parse a body or a GET parameter, which must be an object."""
-        parsed = super().parse_json(data)
-        # Strawberry takes any JSON for an object and fails on `.get`.
-        if not isinstance(parsed, dict | list):
-            raise HTTPException(400, "A GraphQL request must be a JSON object")
-        return parsed
