@@ -93,7 +93,7 @@ order_items: Table = metadata.tables["order_items"]
 log_entries: Table = metadata.tables["log_entries"]
 log_head: Table = metadata.tables["log_head"]
 
-# In a database of their own: see docs/decisions/0008.
+# In a database of their own: see docs/decisions/0010.
 access_metadata = MetaData()
 access_tokens = Table(
     "access_tokens",

@@ -2,7 +2,7 @@
 
 They are in a SQLite database of their own beside the orders (`<file>.tokens`), because commands
 write it while a server runs, and the orders' file has exactly one process that commits. See
-docs/decisions/0008.
+docs/decisions/0010.
 """
 
 import hashlib

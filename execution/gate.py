@@ -12,8 +12,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from execution.access import Access
-from execution.json import encode
 from execution.rate import Limiter, RateLimited
+from execution.requests import refuse
 from execution.settings import Settings
 from execution.sites import Sites, is_same_origin
 from resolvers.context import Caller
@@ -84,13 +84,13 @@ class SiteGate:
                 "The service doesn't go by the name in the Host header. "
                 "BISTRO92_ALLOWED_HOSTS lists more names."
             )
-            await _refuse(scope, send, 403, "HOST_NOT_ALLOWED", message)
+            await refuse(scope, send, 403, "HOST_NOT_ALLOWED", message)
         elif self._is_from_another_site(scope, host, headers):
             message = (
                 "Pages of this origin may not use the service. BISTRO92_ALLOWED_ORIGINS lists "
                 "those that may."
             )
-            await _refuse(scope, send, 403, "ORIGIN_NOT_ALLOWED", message)
+            await refuse(scope, send, 403, "ORIGIN_NOT_ALLOWED", message)
         else:
             await self._app(scope, receive, send)
 
@@ -126,7 +126,7 @@ class TokenGate:
                     challenge += b', error="invalid_token"'
                 message = self._access.why_refused()
                 header = (b"www-authenticate", challenge)
-                await _refuse(scope, send, 401, "UNAUTHENTICATED", message, header)
+                await refuse(scope, send, 401, "UNAUTHENTICATED", message, header)
                 return
             scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)
@@ -135,23 +135,3 @@ class TokenGate:
 def _is_for_the_page(scope: Scope) -> bool:
     """Tell whether a request can only get GraphiQL, which asks for the token itself."""
     return scope["method"] == "GET" and "query" not in QueryParams(scope["query_string"])
-
-
-async def _refuse(
-    scope: Scope, send: Send, status: int, code: str, message: str, *headers: tuple[bytes, bytes]
-) -> None:
-    """Answer with a GraphQL error, a handshake too if the server can; else that gets a bare 403."""
-    kind = "http.response"
-    if scope["type"] == "websocket":
-        if "websocket.http.response" not in scope.get("extensions", {}):
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        kind = "websocket.http.response"
-    body = encode({"errors": [{"message": message, "extensions": {"code": code}}]})
-    given = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        *headers,
-    ]
-    await send({"type": f"{kind}.start", "status": status, "headers": given})
-    await send({"type": f"{kind}.body", "body": body})

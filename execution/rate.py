@@ -168,8 +168,8 @@ class RateLimited:
             error = self._limiter.error_of(scope, scope["state"].get("caller"))
             if error is not None:
                 seconds = error["extensions"]["retryAfterSeconds"]
-                more = [(b"retry-after", b"%d" % seconds)]
-                await send_json(send, 429, encode({"errors": [error]}), more)
+                later = (b"retry-after", b"%d" % seconds)
+                await send_json(scope, send, 429, encode({"errors": [error]}), later)
                 return
         await self._app(scope, receive, send)
 

@@ -3,7 +3,6 @@
 import logging
 import secrets
 import sys
-from collections.abc import Sequence
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -16,13 +15,15 @@ from schema.errors import UNEXPECTED_MESSAGE
 
 logger = logging.getLogger("bistro92.requests")
 
+Header = tuple[bytes, bytes]
+
+_HANDSHAKE = "websocket.http.response"
+_STARTS = ("http.response.start", "websocket.accept", f"{_HANDSHAKE}.start")
+
 
 def new_request_id() -> str:
     """Return an id for one request: 16 hexadecimal digits."""
     return secrets.token_hex(8)
-
-
-_STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 
 
 class RequestIds:
@@ -55,7 +56,7 @@ class RequestIds:
         except Exception:
             logger.exception("unexpected error", extra={"request_id": request_id})
             if scope["type"] == "http" and not started:
-                await send_json(send_with_id, 500, unexpected_error(request_id))
+                await send_json(scope, send_with_id, 500, unexpected_error(request_id))
 
 
 def unexpected_error(request_id: str) -> bytes:
@@ -70,17 +71,36 @@ def error_body(code: str, message: str, **extensions: object) -> bytes:
     return encode({"errors": [error]})
 
 
-async def send_json(
-    send: Send, status: int, body: bytes, more: Sequence[tuple[bytes, bytes]] = ()
+async def refuse(
+    scope: Scope,
+    send: Send,
+    status: int,
+    code: str,
+    message: str,
+    *headers: Header,
+    **extensions: object,
 ) -> None:
-    """Answer an HTTP request."""
-    headers = [
+    """Answer a request with one GraphQL error, a handshake too if the server can.
+
+    Under a server that can't, a handshake gets a bare 403.
+    """
+    if scope["type"] == "websocket" and _HANDSHAKE not in scope.get("extensions", {}):
+        rejections[code] += 1
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    await send_json(scope, send, status, error_body(code, message, **extensions), *headers)
+
+
+async def send_json(scope: Scope, send: Send, status: int, body: bytes, *headers: Header) -> None:
+    """Answer a request or a handshake."""
+    kind = "http.response" if scope["type"] == "http" else _HANDSHAKE
+    given = [
         (b"content-type", b"application/json; charset=utf-8"),
         (b"content-length", str(len(body)).encode()),
-        *more,
+        *headers,
     ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": f"{kind}.start", "status": status, "headers": given})
+    await send({"type": f"{kind}.body", "body": body})
 
 
 class PlainStartErrors:
@@ -128,7 +148,7 @@ class BodyLimit:
             await self._app(scope, receive_within_limit, send)
         except _BodyTooLargeError:
             text = f"The body of the request is larger than {self._max_bytes} bytes."
-            await send_json(send, 413, error_body("BODY_TOO_LARGE", text))
+            await refuse(scope, send, 413, "BODY_TOO_LARGE", text)
 
 
 class _BodyTooLargeError(Exception):

@@ -10,8 +10,8 @@ from collections import Counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from execution import json
 from execution.clients import client_key
+from execution.requests import refuse
 
 _RETRY_AFTER_SECONDS = 5
 
@@ -49,17 +49,7 @@ class SocketLimit:
 
 
 async def _refuse(scope: Scope, send: Send, status: int, sentence: str) -> None:
-    if "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": 1013})  # 403, before the handshake is done
-        return
-    error = {
-        "message": f"{sentence} That is the limit: try again shortly.",
-        "extensions": {"code": "TOO_MANY_SOCKETS", "retryAfterSeconds": _RETRY_AFTER_SECONDS},
-    }
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"retry-after", b"%d" % _RETRY_AFTER_SECONDS),
-    ]
-    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-    body = json.encode({"errors": [error]})
-    await send({"type": "websocket.http.response.body", "body": body})
+    seconds = _RETRY_AFTER_SECONDS
+    message = f"{sentence} That is the limit: try again shortly."
+    later = (b"retry-after", b"%d" % seconds)
+    await refuse(scope, send, status, "TOO_MANY_SOCKETS", message, later, retryAfterSeconds=seconds)

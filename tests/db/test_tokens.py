@@ -66,7 +66,7 @@ async def test_a_name_belongs_to_one_active_token(database: Path) -> None:
 
 
 async def test_many_processes_may_write_while_another_reads(database: Path) -> None:
-    """SQLite's journal, not its write-ahead log: see docs/decisions/0008."""
+    """SQLite's journal, not its write-ahead log: see docs/decisions/0010."""
     code = (
         "import asyncio, sys\n"
         "from pathlib import Path\n"
