@@ -157,7 +157,7 @@ def _problems_of_log(text: str) -> list[str]:
     lines = text.splitlines()
     alarms = [line for line in lines if _ALARM.search(line)]
     problems = [f"the log: {alarms[0]} ({len(alarms)} such lines)"] if alarms else []
-    warnings = [line for line in lines if " INFO: " not in line]
+    warnings = [line for line in lines if "[info " not in line]
     if len(warnings) > _WARNINGS_MAX:
         problems.append(f"the log: {len(warnings)} lines such as {warnings[0]}")
     return problems
