@@ -12,8 +12,9 @@ from bench.load.loop import LoadError, Loop
 
 _RECEIVE_BYTES = 16_384
 _FINAL_TEXT = 0x81
-# Pings and acknowledgements are shorter, every order is longer.
+# Most pings and acknowledgements are shorter, every order is longer.
 _SHORTEST_EVENT_BYTES = 64
+_PING = b'{"type":"ping"'
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,12 @@ class Screen:
             end = start + length
             if end > size:
                 break
-            if length < _SHORTEST_EVENT_BYTES or data[position] != _FINAL_TEXT:
+            if (
+                length < _SHORTEST_EVENT_BYTES
+                or data[position] != _FINAL_TEXT
+                or not self.subscribed
+                or data.startswith(_PING, start)
+            ):
                 self._on_message(data[position], data[start:end])
             else:
                 if not self.deliveries:
