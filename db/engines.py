@@ -96,7 +96,9 @@ def create_writer_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
         hide_parameters=_HIDE_PARAMETERS,
         **_WITHOUT_TRANSACTIONS,
     )
-    pragmas = ("PRAGMA journal_mode=WAL", "PRAGMA foreign_keys=ON", *_WRITER_PRAGMAS)
+    # Foreign keys are not checked: a batch's rows are made together from one list, and to look each
+    # of them up in the table of orders takes as long as to insert it when there are many orders.
+    pragmas = ("PRAGMA journal_mode=WAL", *_WRITER_PRAGMAS)
     _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *pragmas))
     return engine
 

@@ -1,8 +1,11 @@
-"""The values that leave `db`: plain, immutable, without SQL or GraphQL in them."""
+"""The values that leave `db`: plain, immutable, without SQL or GraphQL in them.
 
-from dataclasses import dataclass
+Named tuples: each order is made of six of them, and frozen dataclasses take three times as long.
+"""
+
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 _EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -12,16 +15,14 @@ def to_datetime(microseconds: int) -> datetime:
     return _EPOCH_START + timedelta(microseconds=microseconds)
 
 
-@dataclass(frozen=True, slots=True)
-class OrderItem:
+class OrderItem(NamedTuple):
     """One line of an order."""
 
     name: str
     quantity: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewOrder:
+class NewOrder(NamedTuple):
     """An order that has been validated but not stored."""
 
     table: str
@@ -29,8 +30,7 @@ class NewOrder:
     idempotency_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """A stored order. `id` counts orders from 1 without gaps; `seq` is its place in the log."""
 
     id: int
@@ -51,8 +51,7 @@ class EntryKind(StrEnum):
     ORDER_CREATED = "order_created"
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """One change. `kind` is plain text: a reader must pass over kinds that it doesn't know."""
 
     seq: int
@@ -60,8 +59,7 @@ class LogEntry:
     order: Order
 
 
-@dataclass(frozen=True, slots=True)
-class LogHead:
+class LogHead(NamedTuple):
     """The newest place in the log. Sequence numbers and order ids count different things."""
 
     epoch: bytes

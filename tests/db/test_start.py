@@ -142,15 +142,10 @@ async def test_writer_commits_durably_and_only_it_checkpoints(service: Service) 
     async with service.writer._store._engine.connect() as connection:
         found = {
             pragma: (await connection.exec_driver_sql(f"PRAGMA {pragma}")).scalar_one()
-            for pragma in ("journal_mode", "synchronous", "wal_autocheckpoint", "foreign_keys")
+            for pragma in ("journal_mode", "synchronous", "wal_autocheckpoint")
         }
     full = 2
-    assert found == {
-        "journal_mode": "wal",
-        "synchronous": full,
-        "wal_autocheckpoint": 0,
-        "foreign_keys": 1,
-    }
+    assert found == {"journal_mode": "wal", "synchronous": full, "wal_autocheckpoint": 0}
     assert service.writer._store._engine.pool.size() == 1  # type: ignore[attr-defined]
 
 
