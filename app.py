@@ -6,7 +6,7 @@ import socket
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -14,20 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from db.checkpoint import Checkpointer
-from db.engines import (
-    create_migration_engine,
-    create_reader_engine,
-    create_writer_engine,
-    open_writer,
-    sqlite_path,
-)
+from db.database import Database
 from db.errors import Bistro92Error, StartError
-from db.lock import exclusive_lock
-from db.log import OrderLog
-from db.migrate import migrate
-from db.reader import OrderReader
-from db.sqlite_store import SqliteStore
+from db.postgres import is_postgres, open_postgres
+from db.sqlite import open_sqlite
 from db.writer import Writer
 from execution import backup_commands, token_commands
 from execution.gate import Door
@@ -49,42 +39,43 @@ logger = logging.getLogger("bistro92.app")
 _PATH = "/graphql"
 
 
+def open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    """Open the database that the settings name: the only place that asks which it is."""
+    if is_postgres(settings.database_url):
+        return open_postgres(
+            settings.database_url,
+            listen_url=settings.database_listen_url,
+            poll_seconds=settings.database_poll_seconds,
+            prepared_statements=settings.database_prepared_statements,
+            reader_connections=settings.reader_connections,
+            busy_timeout_ms=settings.busy_timeout_ms,
+            log_memory_max_entries=settings.log_memory_max_entries,
+        )
+    return open_sqlite(
+        settings.database_url,
+        reader_connections=settings.reader_connections,
+        busy_timeout_ms=settings.busy_timeout_ms,
+        wal_max_bytes=settings.wal_max_bytes,
+        log_memory_max_entries=settings.log_memory_max_entries,
+    )
+
+
 @asynccontextmanager
 async def run_service(settings: Settings) -> AsyncIterator[Service]:
-    """Acquire everything in the order in which an order travels; release in reverse."""
-    path = sqlite_path(settings.database_url)
-    async with AsyncExitStack() as stack:
-        stack.enter_context(exclusive_lock(path))
-        migration_engine = create_migration_engine(path, busy_timeout_ms=settings.busy_timeout_ms)
-        try:
-            await migrate(migration_engine, str(path))
-        finally:
-            await migration_engine.dispose()
-        writer_engine = create_writer_engine(path, busy_timeout_ms=settings.busy_timeout_ms)
-        # The writer's connection closes last: the last one to close checkpoints.
-        stack.push_async_callback(writer_engine.dispose)
-        await open_writer(writer_engine, path)
-        checkpointer = Checkpointer(writer_engine, path, wal_max_bytes=settings.wal_max_bytes)
-        stack.push_async_callback(checkpointer.run)
-        reader_engine = create_reader_engine(
-            path,
-            connections=settings.reader_connections,
-            busy_timeout_ms=settings.busy_timeout_ms,
-        )
-        stack.push_async_callback(reader_engine.dispose)
-        reader = OrderReader(reader_engine)
-        log = await OrderLog.load(reader, memory_max_entries=settings.log_memory_max_entries)
-        writer = await stack.enter_async_context(
-            Writer(
-                SqliteStore(writer_engine),
-                log,
-                batch_max_orders=settings.writer_batch_max_orders,
-                queue_max_orders=settings.writer_queue_max_orders,
-                after_commit=checkpointer.run_if_due,
-            )
-        )
-        logger.info("database %s: %d orders, log at %d", path, log.head.order_id, log.head.seq)
-        yield Service(writer=writer, log=log, reader=reader)
+    """Open the database and begin to write."""
+    async with (
+        open_database(settings) as database,
+        Writer(
+            database.store,
+            database.log,
+            batch_max_orders=settings.writer_batch_max_orders,
+            queue_max_orders=settings.writer_queue_max_orders,
+            after_commit=database.after_commit,
+        ) as writer,
+    ):
+        head = database.log.head
+        logger.info("database %s: %d orders, log at %d", database.name, head.order_id, head.seq)
+        yield Service(writer=writer, log=database.log, reader=database.reader)
 
 
 async def drain(service: Service, timeout_seconds: float) -> None:
@@ -113,6 +104,7 @@ async def _readyz(request: Request) -> Response:
         return JSONResponse({"status": "the writer has stopped"}, status_code=503)
     try:
         await service.reader.head()
+        await service.log.refresh()
     except Bistro92Error as error:
         return JSONResponse({"status": str(error)}, status_code=503)
     return JSONResponse({"status": "ok"})

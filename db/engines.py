@@ -55,12 +55,13 @@ def sqlite_path(url: str) -> Path:
         parsed = make_url(url)
     except ArgumentError:
         raise StartError(
-            f"{url!r} is not a database URL. Example: sqlite+aiosqlite:///bistro92.db"
+            "BISTRO92_DATABASE_URL is not a database URL. Examples: "
+            "sqlite+aiosqlite:///bistro92.db, postgresql+asyncpg://user:password@host/database"
         ) from None
     if parsed.drivername != "sqlite+aiosqlite":
         raise StartError(
-            f"{parsed.drivername!r} databases are not supported yet: the URL must begin with "
-            "sqlite+aiosqlite:///"
+            f"{parsed.drivername!r} databases are not supported: BISTRO92_DATABASE_URL must begin "
+            "with sqlite+aiosqlite:/// or postgresql+asyncpg://"
         )
     name = parsed.database
     if not name or name == ":memory:" or name.startswith("file:") or parsed.query:

@@ -8,6 +8,7 @@ by the same call: first connection, reconnect, slow screen and restart are one p
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
+from typing import ClassVar, Self
 
 from db.errors import OverloadedError, UnavailableError
 from db.reader import OrderReader
@@ -23,6 +24,9 @@ _READ_RETRY_SECONDS = 1.0
 class OrderLog:
     """The published part of the log. Not thread-safe: it belongs to the event loop."""
 
+    # Whether other processes write to it too: `refresh` comes before an answer from memory then.
+    is_shared: ClassVar[bool] = False
+
     def __init__(self, reader: OrderReader, head: LogHead, *, memory_max_entries: int) -> None:
         self._reader = reader
         self._head = head
@@ -31,7 +35,7 @@ class OrderLog:
         self._longer = asyncio.Event()
 
     @classmethod
-    async def load(cls, reader: OrderReader, *, memory_max_entries: int) -> "OrderLog":
+    async def load(cls, reader: OrderReader, *, memory_max_entries: int) -> Self:
         """Open the log where the database left it, its newest entries in memory again."""
         head = await reader.head()
         log = cls(reader, head, memory_max_entries=memory_max_entries)
@@ -49,7 +53,7 @@ class OrderLog:
         return self._head
 
     def append(self, entries: Sequence[LogEntry], head: LogHead) -> None:
-        """Publish committed entries and wake every waiting reader, once. For the writer only."""
+        """Put committed entries at the end and wake every waiting reader, once."""
         if entries[0].seq != self._head.seq + 1 or entries[-1].seq != head.seq:
             raise ValueError(f"entries {entries[0].seq}… don't follow entry {self._head.seq}")
         self._newest.extend(entries)
@@ -57,6 +61,13 @@ class OrderLog:
         self._head = head
         longer, self._longer = self._longer, asyncio.Event()
         longer.set()
+
+    async def publish(self, entries: Sequence[LogEntry], head: LogHead) -> None:
+        """Publish what this process has committed. For the writer only."""
+        self.append(entries, head)
+
+    async def refresh(self) -> None:
+        """Publish all that was committed before this call: it is, if only this process commits."""
 
     async def read(self, after: int, count: int = PAGE_ENTRIES) -> list[LogEntry]:
         """Return up to `count` entries after a place, in order; none if there are none yet.

@@ -55,5 +55,5 @@ def _refuse_foreign(connection: Connection, name: str, scripts: ScriptDirectory)
     if not present and (tables := inspect(connection).get_table_names()):
         raise StartError(
             f"The database {name} is not Bistro92's: it has tables ({', '.join(tables[:3])}) but "
-            "no revision. Set BISTRO92_DATABASE_URL to another file."
+            "no revision. Set BISTRO92_DATABASE_URL to another one."
         )

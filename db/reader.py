@@ -5,18 +5,18 @@ bounds it by the log's head: what is committed but not yet published is not seen
 cursor from a query is never ahead of the log.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Select, Subquery, bindparam, select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.cursor import encode_cursor
 from db.errors import OverloadedError, UnavailableError
+from db.failures import DATABASE_FAILURES
 from db.records import LogEntry, LogHead, Order, OrderItem, to_datetime
 from db.tables import log_entries, log_head, order_items, orders
 from db.turns import in_turns
@@ -141,9 +141,8 @@ class OrderReader:
 
     async def head(self) -> LogHead:
         """Return the committed head of the log."""
-        with _clear_errors():
-            async with self._engine.connect() as connection:
-                return await read_head(connection)
+        async with self._connection() as connection:
+            return await read_head(connection)
 
     async def order(self, order_id: int, *, epoch: bytes, up_to: int) -> Order | None:
         """Return an order, if its place in the log is not beyond `up_to`."""
@@ -189,17 +188,26 @@ class OrderReader:
 
     async def entries(self, *, epoch: bytes, after: int, up_to: int, count: int) -> list[LogEntry]:
         """Return up to `count` entries of the log in order, `after` exclusive, `up_to` not."""
-        with _clear_errors():
-            async with self._engine.connect() as connection:
-                return await read_entries(
-                    connection, epoch=epoch, after=after, up_to=up_to, count=count
-                )
+        async with self._connection() as connection:
+            return await read_entries(
+                connection, epoch=epoch, after=after, up_to=up_to, count=count
+            )
 
     async def _rows(self, statement: Select[Any], **parameters: object) -> Sequence[Any]:
+        async with self._connection() as connection:
+            rows: Sequence[Any] = (await connection.execute(statement, parameters)).all()
+            return rows
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
         with _clear_errors():
             async with self._engine.connect() as connection:
-                rows: Sequence[Any] = (await connection.execute(statement, parameters)).all()
-                return rows
+                try:
+                    yield connection
+                except TimeoutError:
+                    # The server may yet answer, and that would be taken for the next one's.
+                    await connection.invalidate()
+                    raise
 
 
 def _of_table(table: str | None) -> dict[str, str]:
@@ -212,5 +220,5 @@ def _clear_errors() -> Iterator[None]:
         yield
     except PoolTimeoutError as error:
         raise OverloadedError("Too many reads are waiting. Try again shortly.") from error
-    except DBAPIError as error:
+    except DATABASE_FAILURES as error:
         raise UnavailableError("The database can't be read now. Try again shortly.") from error

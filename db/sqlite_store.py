@@ -9,7 +9,6 @@ import logging
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -18,10 +17,11 @@ from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.engines import run_in_driver
-from db.errors import IdempotencyKeyReusedError, UnavailableError
+from db.errors import UnavailableError
 from db.numbering import Batch
 from db.reader import read_entries, read_head, read_keyed_orders
-from db.records import LogEntry, LogHead, NewOrder, Order
+from db.records import LogEntry, LogHead, NewOrder
+from db.store import Stored
 from db.tables import log_entries, log_head, order_items, orders
 
 logger = logging.getLogger("bistro92.store")
@@ -35,14 +35,6 @@ _MOVE_HEAD = (
 )
 
 Statement = tuple[str, tuple[Any, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What each order of a batch came to, and the parts of the log that are to be published."""
-
-    outcomes: Sequence[Order | IdempotencyKeyReusedError]
-    unpublished: Sequence[tuple[Sequence[LogEntry], LogHead]]
 
 
 class SqliteStore:

@@ -16,8 +16,8 @@ from sqlalchemy.exc import DatabaseError, DataError, IntegrityError
 from db.errors import OverloadedError, UnavailableError
 from db.log import OrderLog
 from db.records import NewOrder, Order
-from db.sqlite_store import SqliteStore
 from db.stats import WriterStats
+from db.store import Store
 
 logger = logging.getLogger("bistro92.writer")
 
@@ -39,7 +39,7 @@ class Writer:
 
     def __init__(
         self,
-        store: SqliteStore,
+        store: Store,
         log: OrderLog,
         *,
         batch_max_orders: int,
@@ -137,7 +137,7 @@ class Writer:
         self._note_recovery()
         # Outside the try: what is committed must never be taken for failed and stored again.
         for entries, head in stored.unpublished:
-            self._log.append(entries, head)
+            await self._log.publish(entries, head)
         for waiting, outcome in zip(batch, stored.outcomes, strict=True):
             _answer(waiting, outcome)
 

@@ -7,6 +7,7 @@ an answer computed after it: never an older head than one it has seen, never wit
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from db.errors import Bistro92Error
 from db.log import OrderLog
 from db.records import LogHead
 from execution import json
@@ -26,11 +27,24 @@ class SharedAnswers:
         self._bytes = 0
 
     def find(self, request: bytes) -> bytes | None:
-        """Return the answer that was given to the same request at this head."""
+        """Return the answer that was given to the same request at this head, if it is the newest.
+
+        Only asking the database can tell, if other processes write to it: see `compute`.
+        """
+        return None if self._log.is_shared else self._find(request)
+
+    def _find(self, request: bytes) -> bytes | None:
         return self._answers.get(request) if self._log.head is self._head else None
 
     async def compute(self, request: bytes, answer: Callable[[], Awaitable[bytes]]) -> bytes:
         """Compute an answer once for all that ask for it at this head."""
+        if self._log.is_shared and (request in self._answers or request in self._under_way):
+            try:
+                await self._log.refresh()
+            except Bistro92Error:
+                return await answer()  # which says what is wrong
+            if (found := self._find(request)) is not None:
+                return found
         if self._log.head is not self._head:
             self._begin_anew()
         under_way = self._under_way

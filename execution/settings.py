@@ -52,7 +52,26 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(
         "sqlite+aiosqlite:///bistro92.db",
-        description="The database file, relative to the folder the service is started in",
+        repr=False,
+        description="The database file, relative to the folder the service is started in; or "
+        "`postgresql+asyncpg://user:password@host:5432/database`",
+    )
+    database_listen_url: str | None = Field(
+        None,
+        repr=False,
+        description="PostgreSQL: where to listen for hints if `BISTRO92_DATABASE_URL` is a "
+        "PgBouncer's: the server's own address",
+    )
+    database_poll_seconds: float = Field(
+        1,
+        gt=0,
+        le=60,
+        description="PostgreSQL: other processes' orders are looked for this often, "
+        "hint or no hint",
+    )
+    database_prepared_statements: bool = Field(
+        True,
+        description="PostgreSQL: `False` for a PgBouncer that doesn't keep prepared statements",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much is logged: `debug`, `info`, `warning` or `error`"

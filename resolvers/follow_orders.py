@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from db.cursor import place_of
+from db.errors import CursorExpiredError
 from db.log import OrderLog
 from db.records import EntryKind, LogEntry, Order
 from resolvers.context import Service
@@ -56,12 +57,18 @@ async def follow_orders(service: Service, *, after: str | None, last: int | None
     if after is not None and last is not None:
         raise BadUserInputError("after and last can't be given together.")
     validate_count("last", last)
-    start = service.log.head.seq
+    return OrderFeed(service.log, await _start(service, after, last), service.screens)
+
+
+async def _start(service: Service, after: str | None, last: int | None) -> int:
     if after is not None:
-        start = place_of("after", after, service.log.head)
-    elif last is not None:
-        start = await _before_newest(service, last)
-    return OrderFeed(service.log, start, service.screens)
+        with suppress(CursorExpiredError):
+            return place_of("after", after, service.log.head)
+    # A cursor from another process may be ahead of what this one has heard of.
+    await service.log.refresh()
+    if after is not None:
+        return place_of("after", after, service.log.head)
+    return service.log.head.seq if last is None else await _before_newest(service, last)
 
 
 async def _before_newest(service: Service, count: int) -> int:

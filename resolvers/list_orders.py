@@ -53,6 +53,7 @@ async def get_order(service: Service, order_id: str) -> Order | None:
     """Return one order; None if there is none, or the text can't be an id."""
     if not _ORDER_ID.fullmatch(order_id):
         return None
+    await service.log.refresh()
     head = service.log.head
     return await service.reader.order(int(order_id), epoch=head.epoch, up_to=head.seq)
 
@@ -76,6 +77,7 @@ async def list_orders(
     validate_count("last", last)
     if first is not None and last is not None:
         raise BadUserInputError("first and last can't be given together.")
+    await service.log.refresh()
     head = service.log.head
     span = _Span(
         head,

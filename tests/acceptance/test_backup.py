@@ -72,7 +72,7 @@ async def refusal(server: ServerProcess, cursor: str) -> str:
 
 
 async def test_back_to_a_backup_made_while_orders_were_placed(server: ServerProcess) -> None:
-    folder = server.database.parent
+    folder = server.path.parent
     kept = server.data(CREATE_ORDER, input=soup_input())["createOrder"]["order"]["cursor"]
     acknowledged: list[int] = [1]
     async with guests(server, acknowledged):
@@ -92,7 +92,7 @@ async def test_back_to_a_backup_made_while_orders_were_placed(server: ServerProc
         assert status == 1
         assert "Nothing was restored. The database" in said
         assert "in use by another Bistro92 process" in said
-    assert sorted(acknowledged) == stored(server.database)
+    assert sorted(acknowledged) == stored(server.path)
     lost = server.data(CREATE_ORDER, input=soup_input())["createOrder"]["order"]["cursor"]
     assert server.stop() == 0
 
@@ -102,7 +102,7 @@ async def test_back_to_a_backup_made_while_orders_were_placed(server: ServerProc
     (replaced,) = folder.glob("bistro92.db.replaced-*")
     assert str(replaced) in said
     assert stored(replaced) == list(range(1, len(acknowledged) + 2))
-    assert stored(server.database) == ids
+    assert stored(server.path) == ids
     server.start()
     first = server.data(CREATE_ORDER, input=soup_input())["createOrder"]["order"]
     assert int(first["id"]) == len(ids) + 1
@@ -117,14 +117,14 @@ async def test_long_read_by_a_backup_holds_up_no_order(tmp_path: Path) -> None:
     """The write-ahead log can't be emptied meanwhile: it grows, and shrinks afterwards."""
     limit = 65_536
     with ServerProcess(tmp_path, wal_max_bytes=limit) as server:
-        wal = Path(f"{server.database}-wal")
+        wal = Path(f"{server.path}-wal")
 
         def place() -> float:
             began = time.monotonic()
             server.data(CREATE_ORDER, input=soup_input())
             return time.monotonic() - began
 
-        uri = f"file:{server.database}?mode=ro"
+        uri = f"file:{server.path}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as backup:
             backup.execute("BEGIN")
             backup.execute("SELECT * FROM orders").fetchall()
@@ -144,5 +144,5 @@ async def test_command_that_is_none_or_fails_says_so(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path)
     assert (await command(server, "bakcup", "x.db"))[0] == 2
     status, said = await command(server, "backup", tmp_path / "x.db")
-    assert (status, said) == (1, f"No backup was made. There is no database {server.database}.\n")
+    assert (status, said) == (1, f"No backup was made. There is no database {server.path}.\n")
     server.http.close()

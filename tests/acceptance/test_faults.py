@@ -10,7 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 import psutil
+import pytest
 
+from tests.support.databases import AnyDatabase
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
 from tests.support.screen import open_screen
 from tests.support.server import ServerProcess
@@ -40,8 +42,10 @@ async def test_client_that_disconnects_loses_nothing(server: ServerProcess) -> N
     assert [node["table"] for node in stored] == ["http", "socket"]
 
 
-def test_too_many_waiting_orders_are_refused_at_once(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, writer_queue_max_orders=5, busy_timeout_ms=2500) as server:
+def test_too_many_waiting_orders_are_refused_at_once(tmp_path: Path, database: AnyDatabase) -> None:
+    with ServerProcess(
+        tmp_path, database, writer_queue_max_orders=5, busy_timeout_ms=2500
+    ) as server:
 
         def place(_: int) -> str | None:
             began = time.monotonic()
@@ -64,11 +68,13 @@ def test_too_many_waiting_orders_are_refused_at_once(tmp_path: Path) -> None:
         assert len(stored) == 6
 
 
-async def test_slow_screen_delays_nobody_and_misses_nothing(tmp_path: Path) -> None:
+async def test_slow_screen_delays_nobody_and_misses_nothing(
+    tmp_path: Path, database: AnyDatabase
+) -> None:
     """It stops reading until its orders are no longer in the server's memory."""
     count = 400
     items = [{"name": "x" * 100, "quantity": 1}] * 50
-    with ServerProcess(tmp_path, log_memory_max_entries=20) as server:
+    with ServerProcess(tmp_path, database, log_memory_max_entries=20) as server:
 
         def place() -> None:
             for number in range(count):
@@ -92,10 +98,11 @@ async def test_slow_screen_delays_nobody_and_misses_nothing(tmp_path: Path) -> N
     assert grown < 20_000_000, f"{grown} bytes; a screen was sent {sent_to_one_screen}"
 
 
-def test_disk_full_and_freed(server: ServerProcess) -> None:
+@pytest.mark.sqlite
+def test_disk_full_and_freed(server: ServerProcess, sqlite_file: Path) -> None:
     """The process may not make files longer: to SQLite, that is a disk without room."""
     acknowledged, code = [], None
-    limit = Path(f"{server.database}-wal").stat().st_size + 400_000
+    limit = Path(f"{sqlite_file}-wal").stat().st_size + 400_000
     server.process.rlimit(psutil.RLIMIT_FSIZE, (limit, psutil.RLIM_INFINITY))
     while code is None:
         answer = server.execute(CREATE_ORDER, input=soup_input())
@@ -114,7 +121,7 @@ def test_disk_full_and_freed(server: ServerProcess) -> None:
     again = server.data(CREATE_ORDER, input=soup_input())["createOrder"]["order"]
     assert int(again["id"]) == acknowledged[-1] + 1
     assert server.stop() == 0
-    with closing(sqlite3.connect(server.database)) as witness:
+    with closing(sqlite3.connect(sqlite_file)) as witness:
         assert witness.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         ids = [row[0] for row in witness.execute("SELECT id FROM orders ORDER BY id")]
     assert ids == [*acknowledged, acknowledged[-1] + 1]

@@ -19,7 +19,7 @@ ORDER, SECRET = "chanterelle-soup", "b92-secret-token"
 
 
 def sabotage(server: ServerProcess, statement: str) -> None:
-    with closing(sqlite3.connect(server.database)) as other, other:
+    with closing(sqlite3.connect(server.path)) as other, other:
         other.execute(statement)
 
 

@@ -62,7 +62,7 @@ def test_orders_batches_and_commits_are_counted(measured: MeasuredServer) -> Non
     assert found["bistro92_queue_orders"] == 0
     assert found["bistro92_failed_batches_total"] == 0
     assert found["bistro92_writer_up"] == 1
-    assert found["bistro92_wal_bytes"] == Path(f"{measured.database}-wal").stat().st_size
+    assert found["bistro92_wal_bytes"] == Path(f"{measured.path}-wal").stat().st_size
     assert found["process_open_fds"] > 5
 
 

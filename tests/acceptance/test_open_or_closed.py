@@ -22,7 +22,7 @@ def test_other_addresses_need_a_token(tmp_path: Path) -> None:
     assert "python app.py token create" in server.log
     assert "BISTRO92_ALLOW_ANONYMOUS=true" in server.log
     assert "Traceback" not in server.log
-    assert not server.database.exists()
+    assert not server.path.exists()
 
 
 async def test_with_a_token_any_address_will_do(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_the_scheme_is_compared_without_case(closed: tuple[ServerProcess, Tokens
 
 
 def placed(server: ServerProcess) -> int:
-    with closing(sqlite3.connect(server.database)) as witness:
+    with closing(sqlite3.connect(server.path)) as witness:
         count: int = witness.execute("SELECT count(*) FROM orders").fetchone()[0]
         return count
 
@@ -217,7 +217,7 @@ async def test_no_token_is_in_the_log(closed: tuple[ServerProcess, Tokens]) -> N
 
 
 async def revoke(server: ServerProcess, name: str) -> None:
-    async with tokens_of(server.database) as store:
+    async with tokens_of(server.path) as store:
         await store.revoke(name)
 
 
@@ -371,7 +371,7 @@ async def test_commands_while_orders_are_written(fresh: tuple[ServerProcess, Tok
     stop.set()
     await asyncio.gather(*placing)
     assert placed(server) == orders > 0
-    with closing(sqlite3.connect(server.database)) as witness:
+    with closing(sqlite3.connect(server.path)) as witness:
         assert witness.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
@@ -388,4 +388,4 @@ def test_commands_tell_what_is_wrong(tmp_path: Path) -> None:
     again = server.command("token", "create", "--role", "floor", "--name", "bar 1")
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr.startswith("There is a token named 'bar 1'.")
-    assert not server.database.exists(), "the orders are not the command's business"
+    assert not server.path.exists(), "the orders are not the command's business"

@@ -158,7 +158,7 @@ def test_client_is_served_again_when_its_window_has_ended(
 
 async def test_each_token_has_a_limit_of_its_own(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path, rate_limit="3/hour")
-    tokens = await create_tokens(server.database)
+    tokens = await create_tokens(server.path)
     with server:
 
         def status(role: Role) -> int:

@@ -12,6 +12,8 @@ from tests.support.orders import CREATE_ORDER, soup_input
 from tests.support.server import ServerProcess
 from tests.support.waiting import DEADLINE_SECONDS, wait_until
 
+pytestmark = pytest.mark.sqlite
+
 ORDERS = {"query": "{ orders { nodes { id } } }"}
 # Introspection is not compiled: it goes past the fast lane.
 TYPES = {"query": "{ __schema { queryType { name } } }"}

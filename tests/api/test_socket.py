@@ -12,6 +12,8 @@ from tests.support.screen import open_screen, open_socket
 from tests.support.server import ServerProcess
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.mark.parametrize("payload", [{}, {"payload": None}, {"payload": {"screen": "grill"}}])
 async def test_connection_is_acknowledged(

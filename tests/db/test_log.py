@@ -111,6 +111,7 @@ async def test_one_append_wakes_every_waiting_reader(service: Service) -> None:
     assert {entries[0].seq for entries in await asyncio.gather(*waiting)} == {1}
 
 
+@pytest.mark.sqlite
 async def test_reader_waits_while_the_database_cannot_be_read(
     open_service: OpenService, monkeypatch: pytest.MonkeyPatch
 ) -> None:

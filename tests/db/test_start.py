@@ -18,11 +18,14 @@ from db.tables import metadata
 from execution.settings import Settings
 from resolvers.context import Service
 from tests.conftest import OpenService
+from tests.support.databases import writer_engine
 from tests.support.orders import soup
 
+pytestmark = pytest.mark.sqlite
 
-def tables(database: Path) -> set[str]:
-    with closing(sqlite3.connect(database)) as witness:
+
+def tables(sqlite_file: Path) -> set[str]:
+    with closing(sqlite3.connect(sqlite_file)) as witness:
         found = witness.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         return {name for (name,) in found}
 
@@ -40,11 +43,11 @@ async def test_migrations_make_the_tables_that_the_code_declares(service: Servic
     def differences(connection: Connection) -> list[object]:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
-    async with service.writer._store._engine.connect() as connection:
+    async with writer_engine(service).connect() as connection:
         assert await connection.run_sync(differences) == []
 
 
-async def test_failing_migration_changes_nothing(database: Path, tmp_path: Path) -> None:
+async def test_failing_migration_changes_nothing(sqlite_file: Path, tmp_path: Path) -> None:
     """The first migration is the real one; the second fails half-way."""
     folder = copy_of_migrations(tmp_path)
     (folder / "versions" / "0002_fails.py").write_text(
@@ -54,23 +57,23 @@ async def test_failing_migration_changes_nothing(database: Path, tmp_path: Path)
         "    op.execute('CREATE TABLE half_done (id INTEGER)')\n"
         "    op.execute('INSERT INTO nowhere VALUES (1)')\n"
     )
-    engine = create_migration_engine(database, busy_timeout_ms=100)
+    engine = create_migration_engine(sqlite_file, busy_timeout_ms=100)
     with pytest.raises(StartError, match=r"nowhere.*Nothing was changed"):
-        await migrate(engine, str(database), folder)
-    assert tables(database) == set()
-    await migrate(engine, str(database))
+        await migrate(engine, str(sqlite_file), folder)
+    assert tables(sqlite_file) == set()
+    await migrate(engine, str(sqlite_file))
     with pytest.raises(StartError):
-        await migrate(engine, str(database), folder)
+        await migrate(engine, str(sqlite_file), folder)
     await engine.dispose()
-    assert tables(database) == {*metadata.tables, "alembic_version"}
+    assert tables(sqlite_file) == {*metadata.tables, "alembic_version"}
 
 
 async def test_database_from_a_newer_version_is_refused(
-    open_service: OpenService, database: Path
+    open_service: OpenService, sqlite_file: Path
 ) -> None:
     async with open_service():
         pass
-    with closing(sqlite3.connect(database)) as other, other:
+    with closing(sqlite3.connect(sqlite_file)) as other, other:
         other.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(StartError, match=r"newer version of Bistro92 \(revision 9999"):
         async with open_service():
@@ -78,43 +81,43 @@ async def test_database_from_a_newer_version_is_refused(
 
 
 async def test_database_of_another_program_is_refused(
-    open_service: OpenService, database: Path
+    open_service: OpenService, sqlite_file: Path
 ) -> None:
-    with closing(sqlite3.connect(database)) as other, other:
+    with closing(sqlite3.connect(sqlite_file)) as other, other:
         other.execute("CREATE TABLE recipes (id INTEGER)")
-    before = database.read_bytes()
+    before = sqlite_file.read_bytes()
     with pytest.raises(StartError, match=r"not Bistro92's.*recipes"):
         async with open_service():
             pass
-    assert database.read_bytes() == before
+    assert sqlite_file.read_bytes() == before
 
 
 async def test_file_that_is_no_database_is_refused(
-    open_service: OpenService, database: Path
+    open_service: OpenService, sqlite_file: Path
 ) -> None:
-    database.write_text("a shopping list " * 100)
+    sqlite_file.write_text("a shopping list " * 100)
     with pytest.raises(StartError, match="not a database"):
         async with open_service():
             pass
 
 
 async def test_second_process_is_refused_by_name_of_the_file(
-    open_service: OpenService, database: Path
+    open_service: OpenService, sqlite_file: Path
 ) -> None:
     async with open_service():
-        with pytest.raises(StartError, match=f"{database} is in use by another Bistro92 process"):
+        with pytest.raises(StartError, match=f"{sqlite_file} is in use by another"):
             async with open_service():
                 pass
-    with exclusive_lock(database):
+    with exclusive_lock(sqlite_file):
         pass
 
 
 async def test_lock_holds_through_a_symbolic_link(
-    open_service: OpenService, database: Path
+    open_service: OpenService, sqlite_file: Path
 ) -> None:
     async with open_service():
-        link = database.parent / "link.db"
-        link.symlink_to(database)
+        link = sqlite_file.parent / "link.db"
+        link.symlink_to(sqlite_file)
         with (
             pytest.raises(StartError, match="in use"),
             exclusive_lock(sqlite_path(f"sqlite+aiosqlite:///{link}")),
@@ -126,7 +129,7 @@ async def test_lock_holds_through_a_symbolic_link(
     ("url", "message"),
     [
         ("nonsense", "not a database URL"),
-        ("postgresql+asyncpg://localhost/b", "not supported yet"),
+        ("mysql+aiomysql://localhost/b", "not supported"),
         ("sqlite+aiosqlite://", "plain file"),
         ("sqlite+aiosqlite:///:memory:", "plain file"),
         ("sqlite+aiosqlite:////nowhere/at/all/b.db", "does not exist"),
@@ -139,22 +142,22 @@ def test_database_that_cannot_be_used_is_named(url: str, message: str) -> None:
 
 
 async def test_writer_commits_durably_and_only_it_checkpoints(service: Service) -> None:
-    async with service.writer._store._engine.connect() as connection:
+    async with writer_engine(service).connect() as connection:
         found = {
             pragma: (await connection.exec_driver_sql(f"PRAGMA {pragma}")).scalar_one()
             for pragma in ("journal_mode", "synchronous", "wal_autocheckpoint")
         }
     full = 2
     assert found == {"journal_mode": "wal", "synchronous": full, "wal_autocheckpoint": 0}
-    assert service.writer._store._engine.pool.size() == 1  # type: ignore[attr-defined]
+    assert writer_engine(service).pool.size() == 1  # type: ignore[attr-defined]
 
 
 async def test_stopping_leaves_one_file_that_holds_everything(
-    open_service: OpenService, database: Path
+    open_service: OpenService, sqlite_file: Path
 ) -> None:
     async with open_service():
         pass
-    left = {path.name for path in database.parent.iterdir()}
+    left = {path.name for path in sqlite_file.parent.iterdir()}
     assert left == {"bistro92.db", "bistro92.db.lock"}
 
 
@@ -170,7 +173,7 @@ async def test_each_database_has_an_epoch_of_its_own(tmp_path: Path) -> None:
 
 
 async def test_migration_may_copy_a_table_that_others_point_to(
-    open_service: OpenService, database: Path, tmp_path: Path
+    open_service: OpenService, sqlite_file: Path, tmp_path: Path
 ) -> None:
     """SQLite alters a table by copying it: with foreign keys checked that fails on real data."""
     async with open_service() as service:
@@ -184,9 +187,9 @@ async def test_migration_may_copy_a_table_that_others_point_to(
         "    with op.batch_alter_table('orders', recreate='always') as table:\n"
         "        table.add_column(sa.Column('note', sa.String()))\n"
     )
-    engine = create_migration_engine(database, busy_timeout_ms=100)
-    await migrate(engine, str(database), folder)
+    engine = create_migration_engine(sqlite_file, busy_timeout_ms=100)
+    await migrate(engine, str(sqlite_file), folder)
     await engine.dispose()
-    with closing(sqlite3.connect(database)) as witness:
+    with closing(sqlite3.connect(sqlite_file)) as witness:
         assert witness.execute("SELECT id, note FROM orders").fetchall() == [(1, None)]
         assert witness.execute("PRAGMA foreign_key_check").fetchall() == []

@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from app import drain
@@ -12,23 +13,13 @@ from db.errors import IdempotencyKeyReusedError, OverloadedError, UnavailableErr
 from db.records import Order
 from resolvers.context import Service
 from tests.conftest import OpenService
+from tests.support.databases import AnyDatabase, writer_engine
 from tests.support.orders import soup
 from tests.support.waiting import until
 
 
-def rows(database: Path, query: str) -> list[tuple[object, ...]]:
-    """Ask the file itself, over a connection of the test's own."""
-    with closing(sqlite3.connect(database)) as witness:
-        return witness.execute(query).fetchall()
-
-
-def stored_ids(database: Path) -> list[object]:
-    return [row[0] for row in rows(database, "SELECT id FROM orders ORDER BY seq")]
-
-
-def change(database: Path, statement: str) -> None:
-    with closing(sqlite3.connect(database)) as other, other:
-        other.execute(statement)
+def stored_ids(database: AnyDatabase) -> list[object]:
+    return [row[0] for row in database.rows("SELECT id FROM orders ORDER BY seq")]
 
 
 async def place(service: Service, count: int) -> list[Order]:
@@ -38,21 +29,21 @@ async def place(service: Service, count: int) -> list[Order]:
 
 
 async def test_500_concurrent_orders_are_dense_and_in_order(
-    service: Service, database: Path
+    service: Service, database: AnyDatabase
 ) -> None:
     orders = await place(service, 500)
     assert [order.id for order in orders] == list(range(1, 501))
     assert [order.seq for order in orders] == list(range(1, 501))
     assert stored_ids(database) == list(range(1, 501))
-    assert rows(database, "SELECT seq, order_id, kind FROM log_entries ORDER BY seq") == [
+    assert database.rows("SELECT seq, order_id, kind FROM log_entries ORDER BY seq") == [
         (number, number, "order_created") for number in range(1, 501)
     ]
-    assert rows(database, "SELECT last_seq, last_order_id FROM log_head") == [(500, 500)]
-    assert rows(database, "SELECT count(*) FROM order_items") == [(1000,)]
+    assert database.rows("SELECT last_seq, last_order_id FROM log_head") == [(500, 500)]
+    assert database.rows("SELECT count(*) FROM order_items") == [(1000,)]
 
 
 async def test_an_order_is_on_disk_before_it_is_published_and_answered(
-    service: Service, database: Path
+    service: Service, database: AnyDatabase
 ) -> None:
     placing = asyncio.create_task(service.writer.create_order(soup()))
     await service.log.wait_beyond(0)
@@ -61,8 +52,9 @@ async def test_an_order_is_on_disk_before_it_is_published_and_answered(
     assert (await placing).id == 1
 
 
-async def test_concurrent_orders_share_a_commit(service: Service, database: Path) -> None:
-    with closing(sqlite3.connect(database)) as witness:
+@pytest.mark.sqlite
+async def test_concurrent_orders_share_a_commit(service: Service, sqlite_file: Path) -> None:
+    with closing(sqlite3.connect(sqlite_file)) as witness:
         versions = {witness.execute("PRAGMA data_version").fetchone()}
         placing = asyncio.gather(*(service.writer.create_order(soup()) for _ in range(100)))
         while not placing.done():
@@ -73,7 +65,7 @@ async def test_concurrent_orders_share_a_commit(service: Service, database: Path
 
 
 async def test_cancelled_caller_keeps_the_order_and_its_event(
-    service: Service, database: Path
+    service: Service, database: AnyDatabase
 ) -> None:
     placing = asyncio.create_task(service.writer.create_order(soup()))
     await asyncio.sleep(0)
@@ -85,24 +77,22 @@ async def test_cancelled_caller_keeps_the_order_and_its_event(
     assert stored_ids(database) == [1]
 
 
-async def test_failed_batch_isolates_the_bad_order(service: Service, database: Path) -> None:
-    change(
-        database,
-        "CREATE TRIGGER poison BEFORE INSERT ON orders WHEN NEW.table_name = 'poison' "
-        "BEGIN SELECT RAISE(ABORT, 'poisonous order'); END",
-    )
+async def test_failed_batch_isolates_the_bad_order(service: Service, database: AnyDatabase) -> None:
+    # Another index: a trigger is another dialect on each.
+    database.change("CREATE UNIQUE INDEX poison ON orders (table_name) WHERE table_name = 'poison'")
+    await service.writer.create_order(soup("poison"))
     tables = ["1", "poison", "2", "3"]
     outcomes = await asyncio.gather(
         *(service.writer.create_order(soup(table)) for table in tables), return_exceptions=True
     )
-    assert isinstance(outcomes[1], sqlite3.IntegrityError)
-    assert [order.id for order in outcomes if isinstance(order, Order)] == [1, 2, 3]
-    assert stored_ids(database) == [1, 2, 3]
-    assert (await service.writer.create_order(soup())).id == 4
+    assert isinstance(outcomes[1], sqlite3.IntegrityError | asyncpg.UniqueViolationError)
+    assert [order.id for order in outcomes if isinstance(order, Order)] == [2, 3, 4]
+    assert stored_ids(database) == [1, 2, 3, 4]
+    assert (await service.writer.create_order(soup())).id == 5
 
 
 async def test_order_beyond_the_queue_is_refused_at_once(
-    open_service: OpenService, database: Path
+    open_service: OpenService, database: AnyDatabase
 ) -> None:
     async with open_service(writer_queue_max_orders=3) as service:
         outcomes = await asyncio.gather(
@@ -114,11 +104,12 @@ async def test_order_beyond_the_queue_is_refused_at_once(
     assert stored_ids(database) == [1, 2, 3, 4]
 
 
+@pytest.mark.sqlite
 async def test_full_database_refuses_clearly_and_recovers(
-    service: Service, database: Path, caplog: pytest.LogCaptureFixture
+    service: Service, database: AnyDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
     await place(service, 10)
-    engine = service.writer._store._engine
+    engine = writer_engine(service)
     async with engine.connect() as connection:
         (pages,) = (await connection.exec_driver_sql("PRAGMA page_count")).one()
         await connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
@@ -142,23 +133,22 @@ async def test_full_database_refuses_clearly_and_recovers(
 
 
 async def test_lock_from_outside_is_a_clear_error_and_passes(
-    open_service: OpenService, database: Path
+    open_service: OpenService, database: AnyDatabase
 ) -> None:
     async with open_service(busy_timeout_ms=50) as service:
-        with closing(sqlite3.connect(database, isolation_level=None)) as intruder:
-            intruder.execute("BEGIN IMMEDIATE")
+        with database.held():
             with pytest.raises(UnavailableError):
                 await service.writer.create_order(soup())
             assert service.log.head.seq == 0
-            intruder.execute("ROLLBACK")
         assert (await service.writer.create_order(soup())).id == 1
 
 
+@pytest.mark.sqlite
 async def test_transaction_waits_for_a_lock_that_another_holds(
-    service: Service, database: Path
+    service: Service, sqlite_file: Path
 ) -> None:
     """A deferred transaction would fail at once: it has read before it writes."""
-    with closing(sqlite3.connect(database, isolation_level=None)) as intruder:
+    with closing(sqlite3.connect(sqlite_file, isolation_level=None)) as intruder:
         intruder.execute("BEGIN IMMEDIATE")
         intruder.execute("CREATE TABLE notes (id INTEGER)")
         placing = asyncio.create_task(service.writer.create_order(soup()))
@@ -189,7 +179,7 @@ async def test_drain_gives_up_in_time(service: Service) -> None:
 
 
 async def test_close_commits_and_answers_what_is_queued(
-    open_service: OpenService, database: Path
+    open_service: OpenService, database: AnyDatabase
 ) -> None:
     async with open_service(writer_batch_max_orders=10) as service:
         placing = [asyncio.create_task(service.writer.create_order(soup())) for _ in range(100)]
@@ -202,15 +192,16 @@ async def test_close_commits_and_answers_what_is_queued(
 
 
 async def test_committed_order_whose_answer_was_lost_is_published_before_the_next(
-    service: Service, database: Path
+    service: Service, database: AnyDatabase
 ) -> None:
     """Another connection stands for a commit that succeeded and was reported as failed."""
     first = await service.writer.create_order(soup())
-    with closing(sqlite3.connect(database)) as other, other:
-        other.execute("INSERT INTO orders VALUES (2, 2, 'lost', 0, 'k')")
-        other.execute("INSERT INTO order_items VALUES (2, 0, 'Soup', 1)")
-        other.execute("INSERT INTO log_entries VALUES (2, 'order_created', 2, 0)")
-        other.execute("UPDATE log_head SET last_seq = 2, last_order_id = 2")
+    database.change(
+        "INSERT INTO orders VALUES (2, 2, 'lost', 0, 'k')",
+        "INSERT INTO order_items VALUES (2, 0, 'Soup', 1)",
+        "INSERT INTO log_entries VALUES (2, 'order_created', 2, 0)",
+        "UPDATE log_head SET last_seq = 2, last_order_id = 2",
+    )
     third = await service.writer.create_order(soup())
     published = [entry.order for entry in await service.log.read(0)]
     assert [order.id for order in published] == [first.id, 2, third.id] == [1, 2, 3]
@@ -219,10 +210,10 @@ async def test_committed_order_whose_answer_was_lost_is_published_before_the_nex
 
 @pytest.mark.parametrize("statement", ["SET epoch = '00'", "SET last_seq = 0, last_order_id = 0"])
 async def test_nothing_is_written_to_a_database_that_was_replaced(
-    service: Service, database: Path, statement: str
+    service: Service, database: AnyDatabase, statement: str
 ) -> None:
     await service.writer.create_order(soup())
-    change(database, f"UPDATE log_head {statement}")
+    database.change(f"UPDATE log_head {statement}")
     with pytest.raises(UnavailableError):
         await service.writer.create_order(soup())
     assert stored_ids(database) == [1]
@@ -240,7 +231,9 @@ async def test_writer_outlives_a_failure_between_batches(
     assert (await service.writer.create_order(soup())).id == 4
 
 
-async def test_same_key_and_same_order_is_one_order(service: Service, database: Path) -> None:
+async def test_same_key_and_same_order_is_one_order(
+    service: Service, database: AnyDatabase
+) -> None:
     together = await asyncio.gather(
         *(service.writer.create_order(soup(key="k")) for _ in range(20))
     )
@@ -251,7 +244,9 @@ async def test_same_key_and_same_order_is_one_order(service: Service, database: 
     assert service.log.head.seq == 1
 
 
-async def test_same_key_and_different_order_is_refused(service: Service, database: Path) -> None:
+async def test_same_key_and_different_order_is_refused(
+    service: Service, database: AnyDatabase
+) -> None:
     outcomes = await asyncio.gather(
         service.writer.create_order(soup(key="k")),
         service.writer.create_order(soup(key="k", quantity=2)),
@@ -264,7 +259,7 @@ async def test_same_key_and_different_order_is_refused(service: Service, databas
     assert stored_ids(database) == [1, 2]
 
 
-async def test_key_holds_after_a_restart(open_service: OpenService, database: Path) -> None:
+async def test_key_holds_after_a_restart(open_service: OpenService, database: AnyDatabase) -> None:
     async with open_service() as service:
         first = await service.writer.create_order(soup(key="k"))
     async with open_service() as service:
@@ -275,8 +270,9 @@ async def test_key_holds_after_a_restart(open_service: OpenService, database: Pa
     assert stored_ids(database) == [1, 2]
 
 
+@pytest.mark.sqlite
 async def test_wal_is_emptied_under_constant_readers(
-    open_service: OpenService, database: Path
+    open_service: OpenService, sqlite_file: Path
 ) -> None:
     limit = 131_072
     async with open_service(wal_max_bytes=limit) as service:
@@ -290,9 +286,10 @@ async def test_wal_is_emptied_under_constant_readers(
         largest = 0
         for _ in range(60):
             await place(service, 50)
-            largest = max(largest, Path(f"{database}-wal").stat().st_size)
+            largest = max(largest, Path(f"{sqlite_file}-wal").stat().st_size)
         stopped = True
         await asyncio.gather(*readers)
         await until(lambda: service.log.head.order_id == 3000, "all orders")
     assert largest < 4 * limit
-    assert rows(database, "PRAGMA integrity_check") == [("ok",)]
+    with closing(sqlite3.connect(sqlite_file)) as witness:
+        assert witness.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -25,6 +25,6 @@ def killed_while_migrating(folder: Path, *, syncs: int) -> list[str]:
     with server:
         placed = server.data(CREATE_ORDER, input=soup_input())["createOrder"]["order"]
     problems = [] if placed["id"] == "1" else [f"the first order is {placed}"]
-    with closing(sqlite3.connect(server.database)) as witness:
+    with closing(sqlite3.connect(server.path)) as witness:
         intact = witness.execute("PRAGMA integrity_check").fetchall()
     return problems if intact == [("ok",)] else [*problems, f"integrity check: {intact}"]

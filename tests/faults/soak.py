@@ -57,7 +57,7 @@ async def soak(minutes: float) -> bool:
             await trial.finish()
         finally:
             await trial.leave()
-        verdict = trial.ledger.compare(stage.server.database, trial.start)
+        verdict = trial.ledger.compare(stage.server.path, trial.start)
         after = await at_rest(stage.server, before)
     problems = [*verdict.problems, *after.problems_after(before), *not_flat(samples)]
     print(_table(samples, verdict, before, after, visits))
@@ -120,7 +120,7 @@ async def _come_and_go(trial: Trial) -> None:
 
 def _sample(stage: Stage, ledger: Ledger) -> Sample:
     process = stage.server.process
-    wal = Path(f"{stage.server.database}-wal")
+    wal = Path(f"{stage.server.path}-wal")
     with process.oneshot():
         connections = len(process.net_connections("tcp")) - 1
         return Sample(

@@ -9,6 +9,7 @@ import httpx2 as httpx
 
 from tests.faults.commits import Commits
 from tests.faults.disk import Disk, own_disk
+from tests.support.databases import SqliteFile
 from tests.support.server import ServerProcess
 from tests.support.waiting import DEADLINE_SECONDS
 
@@ -30,9 +31,7 @@ class FaultyServer(ServerProcess):
     def __init__(
         self, folder: Path, database: Path, environment: dict[str, str], **settings: object
     ) -> None:
-        url = f"sqlite+aiosqlite:///{database}"
-        super().__init__(folder, **({"database_url": url} | settings))
-        self.database = database
+        super().__init__(folder, SqliteFile(database), **settings)
         self.environment |= environment
         # A kept connection of ours would be one more descriptor of the server's.
         self.http.close()

@@ -135,7 +135,7 @@ async def try_fault(stage: Stage, fault: Fault) -> Row:
         problems.append(f"did not recover: {error}")
     finally:
         await trial.leave()
-    verdict = trial.ledger.compare(stage.server.database, trial.start)
+    verdict = trial.ledger.compare(stage.server.path, trial.start)
     after = await at_rest(stage.server, before)
     problems += [*verdict.problems, *after.problems_after(before)]
     problems += _problems_of_log(stage.server.log[logged:])

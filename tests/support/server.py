@@ -4,11 +4,10 @@ import json
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import httpx2 as httpx
 import psutil
 
+from tests.support.databases import AnyDatabase, SqliteFile
 from tests.support.waiting import DEADLINE_SECONDS, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -40,15 +40,23 @@ def clean_environment(**settings: object) -> dict[str, str]:
 class ServerProcess:
     """`python app.py` on one database; may be stopped, killed and started again."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
-        self.database = folder / "bistro92.db"
+    def __init__(
+        self, folder: Path, database: AnyDatabase | None = None, **settings: object
+    ) -> None:
+        self.database = database or SqliteFile(folder / "bistro92.db")
         self.port = free_port()
-        self._log_path = folder / "server.log"
+        self._log_path = folder / f"server-{self.port}.log"
         self.environment = clean_environment(
-            **{"port": self.port, "database_url": f"sqlite+aiosqlite:///{self.database}"} | settings
+            **{"port": self.port, "database_url": self.database.url} | settings
         )
         self._process: subprocess.Popen[bytes] | None = None
         self.http = httpx.Client(base_url=self.url, timeout=DEADLINE_SECONDS)
+
+    @property
+    def path(self) -> Path:
+        """The database's file, for tests that are about files."""
+        assert isinstance(self.database, SqliteFile)
+        return self.database.path
 
     @property
     def url(self) -> str:
@@ -114,10 +122,8 @@ class ServerProcess:
     @contextmanager
     def held_lock(self) -> Iterator[None]:
         """Keep the writer from committing."""
-        with closing(sqlite3.connect(self.database, isolation_level=None)) as intruder:
-            intruder.execute("BEGIN IMMEDIATE")
+        with self.database.held():
             yield
-            intruder.execute("ROLLBACK")
 
     def __enter__(self) -> "ServerProcess":
         self.start()

@@ -57,6 +57,7 @@ async def test_reader_that_leaves_does_not_take_the_others_with_it(service: Serv
     assert computed == [0]
 
 
+@pytest.mark.sqlite  # it publishes what is in no database
 async def test_reader_that_asks_after_an_order_never_gets_the_answer_from_before(
     service: Service,
 ) -> None:

