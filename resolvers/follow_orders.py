@@ -57,18 +57,20 @@ async def follow_orders(service: Service, *, after: str | None, last: int | None
     if after is not None and last is not None:
         raise BadUserInputError("after and last can't be given together.")
     validate_count("last", last)
-    return OrderFeed(service.log, await _start(service, after, last), service.screens)
+    start = service.log.head.seq
+    if after is not None:
+        start = await _place_of(service, after)
+    elif last is not None:
+        start = await _before_newest(service, last)
+    return OrderFeed(service.log, start, service.screens)
 
 
-async def _start(service: Service, after: str | None, last: int | None) -> int:
-    if after is not None:
-        with suppress(CursorExpiredError):
-            return place_of("after", after, service.log.head)
-    # A cursor from another process may be ahead of what this one has heard of.
-    await service.log.refresh()
-    if after is not None:
+async def _place_of(service: Service, after: str) -> int:
+    with suppress(CursorExpiredError):
         return place_of("after", after, service.log.head)
-    return service.log.head.seq if last is None else await _before_newest(service, last)
+    # It may come from another process that is ahead of what this one has heard of.
+    await service.log.refresh()
+    return place_of("after", after, service.log.head)
 
 
 async def _before_newest(service: Service, count: int) -> int:

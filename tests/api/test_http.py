@@ -154,6 +154,7 @@ def test_busy_port_is_named(
     second.http.close()
 
 
+@pytest.mark.sqlite
 def test_locked_database_is_named(
     server: ServerProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

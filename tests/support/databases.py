@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -68,13 +69,16 @@ class Loop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(DEADLINE_SECONDS)
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
 
 class PostgresDatabase:
@@ -120,13 +124,15 @@ class PostgresDatabase:
 class Cluster:
     """A PostgreSQL server: one that is started here, or the one that a URL names."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         self._loop = Loop()
         self._server = None
         given = os.environ.get("BISTRO92_TEST_POSTGRES_URL")
         if given:
             self._url = make_url(given).set(drivername="postgresql+asyncpg")
         else:
+            # Not in pytest's folder: as root, the server runs as a user who may not go there.
+            folder = Path(tempfile.mkdtemp(prefix="bistro92-postgres-"))
             self._server = get_server(folder, cleanup_mode="delete")
             self._url = make_url(self._server.get_uri()).set(drivername="postgresql+asyncpg")
         self._admin = PostgresDatabase(self._url, self._loop)

@@ -98,7 +98,7 @@ async def test_answers_are_bounded(service: Service) -> None:
 
     for number in range(300):
         await answers.compute(b"%d" % number, large)
-    assert sum(answers.find(b"%d" % number) is not None for number in range(300)) == 8
+    assert len(answers._answers) == 8
 
 
 async def test_event_is_encoded_once_for_all_screens_and_its_memory_is_bounded(
