@@ -122,13 +122,16 @@ class PostgresDatabase:
 
 
 class Cluster:
-    """A PostgreSQL server: one that is started here, or the one that a URL names."""
+    """A PostgreSQL server: one that is started here, or the one that a URL names.
 
-    def __init__(self) -> None:
+    `own` is for tests that stop it.
+    """
+
+    def __init__(self, *, own: bool = False) -> None:
         self._loop = Loop()
         self._server = None
         given = os.environ.get("BISTRO92_TEST_POSTGRES_URL")
-        if given:
+        if given and not own:
             self._url = make_url(given).set(drivername="postgresql+asyncpg")
         else:
             # Not in pytest's folder: as root, the server runs as a user who may not go there.
@@ -145,12 +148,16 @@ class Cluster:
         yield PostgresDatabase(self._url.set(database=name), self._loop)
         self._admin.change(f"DROP DATABASE {name} WITH (FORCE)")
 
-    def control(self, *arguments: str) -> None:
-        """Run `pg_ctl` on a server that was started here."""
+    def stop_at_once(self) -> None:
+        """Stop the server as a power cut would, as far as it can tell."""
         server = self._server
         assert server is not None
-        command = ("-w", "-D", str(server.pgdata), "-l", str(server.log), *arguments)
+        command = ("-w", "-D", str(server.pgdata), "-m", "immediate", "stop")
         pgexec("pg_ctl", command, bin_path=server.bin_path, user=server.system_user)
+
+    def start(self) -> None:
+        assert self._server is not None
+        self._server.ensure_postgres_running()
 
     def close(self) -> None:
         if self._server is not None:

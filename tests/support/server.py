@@ -90,10 +90,10 @@ class ServerProcess:
 
     def start(self) -> None:
         process = self.spawn()
-        wait_until(lambda: self._is_ready() or process.poll() is not None, "the server to be ready")
+        wait_until(lambda: self.is_ready() or process.poll() is not None, "the server to be ready")
         assert process.poll() is None, self.log
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         try:
             return self.http.get("/readyz").status_code == 200
         except httpx.TransportError:

@@ -1,0 +1,209 @@
+"""Several instances on one PostgreSQL: no order lost, doubled or unseen, whoever comes and goes."""
+
+import asyncio
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from tests.support.databases import Cluster, PostgresDatabase
+from tests.support.instances import Guests, Instances, first_cursor, watch
+from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
+from tests.support.screen import open_screen
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.postgres
+
+# At the end of the transaction, after its entries have their numbers and before it is committed.
+DAWDLE = """
+CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_sleep(random() * 0.02); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON log_entries DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN (NEW.seq % 10 = 0) EXECUTE FUNCTION dawdle()
+"""
+
+
+def stored(database: PostgresDatabase) -> dict[str, int]:
+    return dict(database.rows("SELECT idempotency_key, id FROM orders WHERE id > 1"))
+
+
+async def intrude(database: PostgresDatabase, guests: Guests, total: int) -> None:
+    """Take the log's head now and then, and give it back changed by nothing, or not at all."""
+    dice = random.Random(1)
+    connection = await database.connect()
+    while len(guests.acknowledged) < total:
+        await connection.execute("BEGIN; SELECT FROM log_head FOR UPDATE")
+        await asyncio.sleep(dice.random() * 0.03)
+        await connection.execute(dice.choice(["COMMIT", "ROLLBACK"]))
+        await asyncio.sleep(dice.random() * 0.1)
+    await connection.close()
+
+
+async def test_log_has_no_gap_and_no_disorder_however_commits_are_delayed(
+    postgres: PostgresDatabase, tmp_path: Path
+) -> None:
+    """Two instances write, a third one's screens follow, live and from the beginning again."""
+    clients, each = 40, 75
+    total = clients * each
+    with Instances(tmp_path, postgres, 3) as servers:
+        cursor = first_cursor(servers[0])
+        postgres.change(DAWDLE)
+        guests = Guests([server.url for server in servers[:2]])
+        seen: list[list[int]] = [[] for _ in range(5)]
+        follower = [servers[2].url]
+        screens = [asyncio.create_task(watch(follower, cursor, total + 1, ids)) for ids in seen]
+        await asyncio.gather(
+            intrude(postgres, guests, total),
+            *(guests.place_all(client, each) for client in range(clients)),
+        )
+        await asyncio.gather(*screens)
+        again: list[int] = []
+        await watch(follower, cursor, total + 1, again)
+    everything = list(range(2, total + 2))
+    assert seen == [everything] * 5
+    assert again == everything
+    assert stored(postgres) == guests.acknowledged
+    assert postgres.rows("SELECT seq FROM log_entries ORDER BY seq") == [
+        (seq,) for seq in range(1, total + 2)
+    ]
+
+
+async def test_instance_killed_under_load_then_each_restarted_in_turn(
+    postgres: PostgresDatabase, tmp_path: Path
+) -> None:
+    clients, each = 12, 100
+    total = clients * each
+    with Instances(tmp_path, postgres, 3) as servers:
+        cursor = first_cursor(servers[0])
+        urls = [server.url for server in servers]
+        guests = Guests(urls)
+        seen: list[list[int]] = [[] for _ in range(6)]
+        screens = [
+            # Each begins on an instance of its own, in turn.
+            asyncio.create_task(watch(urls[n % 3 :] + urls[: n % 3], cursor, total + 1, ids))
+            for n, ids in enumerate(seen)
+        ]
+        placing = [asyncio.create_task(guests.place_all(n, each)) for n in range(clients)]
+
+        async def placed(part: float) -> None:
+            await until(lambda: len(guests.acknowledged) > part * total, f"{part} of the orders")
+
+        await placed(0.2)
+        servers[1].kill()
+        await placed(0.4)
+        await asyncio.to_thread(servers[1].start)
+        for part, server in zip((0.5, 0.6, 0.7), servers, strict=True):
+            await placed(part)
+            assert await asyncio.to_thread(server.stop) == 0
+            await asyncio.to_thread(server.start)
+        await asyncio.gather(*placing, *screens)
+    everything = list(range(2, total + 2))
+    assert seen == [everything] * 6
+    assert stored(postgres) == guests.acknowledged
+    assert sorted(guests.acknowledged.values()) == everything
+    assert guests.codes <= {"UNAVAILABLE"}
+
+
+async def test_order_placed_on_any_instance_is_on_every_screen_and_in_every_query_at_once(
+    postgres: PostgresDatabase, tmp_path: Path
+) -> None:
+    """The same query is asked again and again: its answer is remembered on each instance."""
+    newest = json.dumps({"query": "{ orders(first: 1) { nodes { id } } }"}).encode()
+    with Instances(tmp_path, postgres, 3, database_poll_seconds=60) as servers:
+        async with (
+            open_screen(servers[0].socket_url) as one,
+            open_screen(servers[1].socket_url) as two,
+            open_screen(servers[2].socket_url) as three,
+        ):
+            screens = (one, two, three)
+            for screen in screens:
+                await screen.subscribe(FOLLOW)
+                await screen.settle()
+            for number in range(60):
+                created = servers[number % 3].data(CREATE_ORDER, input=soup_input())
+                order = created["createOrder"]["order"]
+                for server in servers:
+                    (node,) = server.post(newest).json()["data"]["orders"]["nodes"]
+                    assert node["id"] == order["id"] == str(number + 1)
+            for screen in screens:
+                assert [int(order["id"]) for order in await screen.orders(60)] == list(range(1, 61))
+
+
+async def test_cursor_of_an_instance_holds_on_one_that_has_not_heard_of_it(
+    postgres: PostgresDatabase, tmp_path: Path
+) -> None:
+    with Instances(tmp_path, postgres, 2, database_poll_seconds=60) as (one, two):
+        async with open_screen(two.socket_url) as screen:
+            for number in range(30):
+                order = one.data(CREATE_ORDER, input=soup_input())["createOrder"]["order"]
+                await screen.subscribe(FOLLOW, operation=f"{number}", after=order["cursor"])
+                await screen.settle()  # an error would come before it
+                await screen.send({"id": f"{number}", "type": "complete"})
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[Cluster]:
+    """A server that the test may restart."""
+    cluster = Cluster(own=True)
+    yield cluster
+    cluster.close()
+
+
+@pytest.mark.usefixtures("database_kind")
+async def test_database_restarted_under_load(own_cluster: Cluster, tmp_path: Path) -> None:
+    clients, each = 10, 100
+    total = clients * each
+    with own_cluster.database() as database, Instances(tmp_path, database, 2) as servers:
+        cursor = first_cursor(servers[0])
+        urls = [server.url for server in servers]
+        guests = Guests(urls)
+        seen: list[list[int]] = [[] for _ in range(4)]
+        screens = [
+            asyncio.create_task(watch([urls[n % 2]], cursor, total + 1, ids))
+            for n, ids in enumerate(seen)
+        ]
+        placing = [asyncio.create_task(guests.place_all(n, each)) for n in range(clients)]
+        await until(lambda: len(guests.acknowledged) > total // 4, "a quarter of the orders")
+        await asyncio.to_thread(own_cluster.stop_at_once)
+        for server in servers:
+            assert server.http.get("/readyz").status_code == 503
+            assert server.http.get("/healthz").status_code == 200
+            for query in ("{ orders { nodes { id } } }", CREATE_ORDER):
+                answer = await asyncio.to_thread(server.execute, query, input=soup_input())
+                assert answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+        await asyncio.to_thread(own_cluster.start)
+        for server in servers:
+            await until(server.is_ready, "recovery")
+        await until(lambda: len(guests.acknowledged) > total // 2, "half of the orders")
+        await asyncio.to_thread(own_cluster.stop_at_once)
+        await asyncio.to_thread(own_cluster.start)
+        await asyncio.gather(*placing, *screens)
+        everything = list(range(2, total + 2))
+        assert stored(database) == guests.acknowledged
+        assert sorted(guests.acknowledged.values()) == everything
+        assert seen == [everything] * 4
+        assert guests.codes == {"UNAVAILABLE"}
+        assert all("Traceback" not in server.log for server in servers)
+
+
+async def test_one_key_sent_to_all_instances_at_once_is_one_order(
+    postgres: PostgresDatabase, tmp_path: Path
+) -> None:
+    keys = 100
+    with Instances(tmp_path, postgres, 3) as servers:
+        async with httpx.AsyncClient(timeout=20) as http:
+
+            async def place(url: str, key: str) -> str:
+                body = {"query": CREATE_ORDER, "variables": {"input": soup_input("1", key)}}
+                answer = (await http.post(f"{url}/graphql", json=body)).json()
+                return json.dumps(answer["data"]["createOrder"])
+
+            for key in range(keys):
+                answers = await asyncio.gather(
+                    *(place(server.url, str(key)) for server in servers for _ in range(2))
+                )
+                assert len(set(answers)) == 1, answers
+    assert postgres.rows("SELECT count(*), max(id) FROM orders") == [(keys, keys)]
