@@ -3,5 +3,12 @@
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 
-# `OSError`: refused connections, and the timeouts of asyncpg's commands.
-DATABASE_FAILURES = (DBAPIError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+DATABASE_FAILURES = (
+    DBAPIError,
+    # Refused connections, and timeouts.
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # A connection that the server has ended while this process stood still.
+    asyncpg.InternalClientError,
+)

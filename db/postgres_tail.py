@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
@@ -54,11 +54,9 @@ class Tail:
 
     async def _follow(self) -> None:
         while True:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_seconds):
                     await self._hinted.wait()
-            except TimeoutError:
-                pass
             self._hinted.clear()
             await self._refresh()
 
@@ -88,34 +86,29 @@ class Tail:
                     await self._hear(connection)
                 finally:
                     connection.terminate()
+                reason: object = "the connection was lost"
             except DATABASE_FAILURES as error:
-                logger.warning("hints are not heard, polling meanwhile: %s", error)
+                reason = error
+            logger.warning("hints are not heard, polling meanwhile: %s", reason)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
             pause = min(2 * pause, _RECONNECT_MAX_SECONDS)
 
     async def _hear(self, connection: asyncpg.Connection) -> None:
         """Listen until the connection is lost. What was missed before is caught up with first."""
-        await connection.add_listener(CHANNEL, self._on_hint)
-        self._hinted.set()
-        while True:
-            # A peer that vanished without a word is noticed by this only.
-            await connection.fetchval("SELECT 1", timeout=_ANSWER_TIMEOUT_SECONDS)
-            await self._until_lost(connection)
-
-    async def _until_lost(self, connection: asyncpg.Connection) -> None:
         lost = asyncio.Event()
 
         def on_termination(_: object) -> None:
             lost.set()
 
         connection.add_termination_listener(on_termination)
-        try:
-            async with asyncio.timeout(self._poll_seconds):
-                await lost.wait()
-        except TimeoutError:
-            pass
-        finally:
-            connection.remove_termination_listener(on_termination)
+        await connection.add_listener(CHANNEL, self._on_hint)
+        self._hinted.set()
+        while not lost.is_set():
+            # A peer that vanished without a word is noticed by this only.
+            await connection.fetchval("SELECT 1", timeout=_ANSWER_TIMEOUT_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._poll_seconds):
+                    await lost.wait()
 
     def _on_hint(self, _connection: object, _pid: int, _channel: str, origin: object) -> None:
         # The writer publishes our own batches itself: reading them back would double the work.

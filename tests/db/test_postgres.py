@@ -1,0 +1,267 @@
+"""PostgreSQL: several services on one log, and what may go wrong between them and it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, event, make_url
+
+from app import run_service
+from db.errors import StartError, UnavailableError
+from db.tables import metadata
+from execution.answers import SharedAnswers
+from execution.settings import Settings
+from resolvers.context import Service
+from resolvers.list_orders import get_order
+from tests.conftest import OpenService
+from tests.support.databases import PostgresDatabase, writer_engine
+from tests.support.instances import Instances
+from tests.support.orders import CREATE_ORDER, soup, soup_input
+from tests.support.waiting import DEADLINE_SECONDS, until
+
+pytestmark = pytest.mark.postgres
+
+LISTENERS = "query LIKE 'LISTEN%' OR query = 'SELECT 1'"
+
+
+async def seen_up_to(service: Service, seq: int) -> None:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await service.log.wait_beyond(seq - 1)
+
+
+async def test_migrations_make_the_tables_that_the_code_declares(service: Service) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    async with writer_engine(service).connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_instances_that_start_together_migrate_once(
+    postgres: PostgresDatabase,
+) -> None:
+    settings = Settings.model_validate({"database_url": postgres.url})
+
+    async def epoch() -> bytes:
+        async with run_service(settings) as service:
+            return service.log.head.epoch
+
+    assert len(set(await asyncio.gather(*(epoch() for _ in range(4))))) == 1
+    assert postgres.rows("SELECT last_seq FROM log_head") == [(0,)]
+
+
+async def test_database_of_another_program_is_refused(
+    open_service: OpenService, postgres: PostgresDatabase
+) -> None:
+    postgres.change("CREATE TABLE recipes (id INTEGER)")
+    with pytest.raises(StartError, match=r"not Bistro92's.*recipes"):
+        async with open_service():
+            pass
+
+
+async def test_reads_at_the_same_time_share_one_look_at_the_database(service: Service) -> None:
+    looks: list[str] = []
+    engine = service.reader._engine.sync_engine
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def count(_c: object, _u: object, statement: str, *_: object) -> None:
+        looks.append(statement)
+
+    await asyncio.gather(*(service.log.refresh() for _ in range(200)))
+    assert len(looks) <= 2, "the poll's own, and one"
+
+
+async def test_remembered_answer_is_not_given_once_another_instance_has_written(
+    open_service: OpenService,
+) -> None:
+    async with open_service(database_poll_seconds=60) as one, open_service() as other:
+        answers = SharedAnswers(one.log)
+
+        async def newest() -> bytes:
+            await one.log.refresh()
+            return b'{"data":%d}' % one.log.head.order_id
+
+        for number in range(1, 50):
+            await other.writer.create_order(soup())
+            for _ in range(3):
+                assert answers.find(b"q") is None
+                assert await answers.compute(b"q", newest) == b'{"data":%d}' % number
+
+
+async def test_lost_listening_connection_misses_nothing(
+    open_service: OpenService, postgres: PostgresDatabase
+) -> None:
+    """Without polls: an order that is placed while nobody listens is seen on reconnecting."""
+    terminate = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {LISTENERS}"
+    async with open_service() as writing, open_service(database_poll_seconds=60) as following:
+        for number in range(1, 6):
+            await until(
+                lambda: len(postgres.rows(f"SELECT FROM pg_stat_activity WHERE {LISTENERS}")) >= 2,
+                "listening",
+            )
+            postgres.change(terminate)
+            await writing.writer.create_order(soup())
+            await seen_up_to(following, number)
+
+
+async def test_order_is_seen_although_no_hint_arrives(
+    open_service: OpenService, postgres: PostgresDatabase
+) -> None:
+    """It listens where nobody notifies."""
+    elsewhere = make_url(postgres.url).set(database="postgres")
+    options = {"database_listen_url": elsewhere.render_as_string(hide_password=False)}
+    async with (
+        open_service() as writing,
+        open_service(**options, database_poll_seconds=0.1) as following,
+    ):
+        await writing.writer.create_order(soup())
+        await seen_up_to(following, 1)
+
+
+async def test_instance_that_stands_still_with_the_head_holds_up_nobody_for_long(
+    postgres: PostgresDatabase, tmp_path: Path
+) -> None:
+    """It is stopped while its transaction sleeps in the server, and so ends in nobody's hands."""
+    with Instances(tmp_path, postgres, 2) as (stuck, other):
+        postgres.change(
+            "CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END $$",
+            "CREATE TRIGGER sleep BEFORE INSERT ON orders FOR EACH ROW "
+            "WHEN (NEW.table_name = 'slow') EXECUTE FUNCTION sleep()",
+        )
+        waiting = asyncio.create_task(
+            asyncio.to_thread(stuck.execute, CREATE_ORDER, input=soup_input("slow", "k"))
+        )
+        is_asleep = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        await until(lambda: bool(postgres.rows(is_asleep)), "the transaction")
+        stuck.process.suspend()
+        placed = await asyncio.to_thread(other.data, CREATE_ORDER, input=soup_input())
+        assert placed["createOrder"]["order"]["id"] == "1"
+        stuck.process.resume()
+        refused = await waiting
+        assert "errors" in refused, stuck.log
+        assert refused["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+        again = stuck.data(CREATE_ORDER, input=soup_input("slow", "k"))
+        assert again["createOrder"]["order"]["id"] == "2"
+
+
+@asynccontextmanager
+async def relay(postgres: PostgresDatabase, port: list[int]) -> AsyncIterator[asyncio.Event]:
+    """Pass bytes on, until the event is set: from then on a commit's answer is lost."""
+    lose_commits = asyncio.Event()
+    url = make_url(postgres.url)
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host = url.query.get("host") or url.host
+        if isinstance(host, str) and host.startswith("/"):
+            down, up = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{url.port or 5432}")
+        else:
+            down, up = await asyncio.open_connection(str(host), url.port or 5432)
+        writers.extend((writer, up))
+        lost = asyncio.Event()
+
+        async def pass_on(
+            source: asyncio.StreamReader, to: asyncio.StreamWriter, request: bool
+        ) -> None:
+            while data := await source.read(65536):
+                if request and lose_commits.is_set() and b"COMMIT\x00" in data:
+                    lost.set()
+                if not request and lost.is_set():
+                    break
+                to.write(data)
+            to.close()
+
+        await asyncio.gather(pass_on(reader, up, True), pass_on(down, writer, False))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port.append(server.sockets[0].getsockname()[1])
+    try:
+        yield lose_commits
+    finally:
+        server.close()
+        for writer in writers:
+            writer.close()
+
+
+async def test_commit_whose_answer_is_lost_is_not_acknowledged_but_published_once(
+    postgres: PostgresDatabase,
+) -> None:
+    port: list[int] = []
+    async with relay(postgres, port) as lose_commits:
+        url = make_url(postgres.url)
+        through = url.set(host="127.0.0.1", port=port[0]).difference_update_query(["host"])
+        settings = Settings.model_validate(
+            {"database_url": through.render_as_string(hide_password=False)}
+        )
+        async with run_service(settings) as service:
+            first = await service.writer.create_order(soup())
+            lose_commits.set()
+            with pytest.raises(UnavailableError):
+                await service.writer.create_order(soup(key="k"))
+            lose_commits.clear()
+            await seen_up_to(service, 2)
+            again = await service.writer.create_order(soup(key="k"))
+            third = await service.writer.create_order(soup())
+            published = [entry.order for entry in await service.log.read(0)]
+        assert published == [first, again, third]
+        assert [order.id for order in published] == [1, 2, 3]
+
+
+async def test_orders_are_committed_synchronously_whatever_the_database_says(
+    open_service: OpenService, postgres: PostgresDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    (name,) = postgres.rows("SELECT current_database()")[0]
+    postgres.change(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    async with open_service() as service:
+        postgres.change(
+            "ALTER TABLE orders ADD COLUMN committed text "
+            "DEFAULT current_setting('synchronous_commit')"
+        )
+        await service.writer.create_order(soup())
+        assert postgres.rows("SELECT committed FROM orders") == [("on",)]
+    assert any("synchronous_commit is off" in record.message for record in caplog.records)
+
+
+async def test_database_that_went_back_in_time_is_refused_for_good(
+    open_service: OpenService, postgres: PostgresDatabase
+) -> None:
+    """As after a failover to a replica that had not got everything."""
+    async with open_service() as service:
+        await service.writer.create_order(soup())
+        await service.writer.create_order(soup())
+        postgres.change(
+            "DELETE FROM order_items WHERE order_id = 2",
+            "DELETE FROM log_entries WHERE seq = 2",
+            "DELETE FROM orders WHERE id = 2",
+            "UPDATE log_head SET last_seq = 1, last_order_id = 1",
+        )
+        with pytest.raises(UnavailableError, match="replaced"):
+            await get_order(service, "1")
+        postgres.change("UPDATE log_head SET last_seq = 9, last_order_id = 9")
+        with pytest.raises(UnavailableError, match="replaced"):
+            await get_order(service, "1")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+asyncpg://chef:s3cret@127.0.0.1:1/b",
+        "postgresql+asyncpg:///b?host=/nowhere&user=chef&password=s3cret",
+        "postgresql://chef:s3cret@127.0.0.1:1/b",
+        "postgresql+asyncpg://chef:s3cret@127.0.0.1:1",
+        "postgresql+asyncpg://chef:s3cret@127.0.0.1:port/b",
+    ],
+)
+async def test_password_is_in_no_message(
+    database_kind: str, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings.model_validate({"database_url": url, "database_listen_url": url})
+    with pytest.raises(StartError) as refused:
+        async with run_service(settings):
+            pass
+    assert "s3cret" not in f"{refused.value} {settings!r} {caplog.text}"
