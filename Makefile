@@ -39,9 +39,9 @@ run: .venv/installed ## Serve on an embedded database (bistro92.db in this folde
 test: .venv/installed-dev ## Run every test
 	@command -v curl >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -q -y curl; } \
 		|| { echo "The README's commands are tested with curl, which is missing."; exit 1; }
-	@for tool in nginx openssl; do PATH="$$PATH:/usr/sbin" command -v $$tool >/dev/null \
-		|| { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -q -y nginx openssl; } \
-		|| echo "The reverse proxy of docs/operations.md is not tested: $$tool is missing."; done
+	@for tool in nginx openssl pgbouncer; do PATH="$$PATH:/usr/sbin" command -v $$tool >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -q -y $$tool; } \
+		|| echo "docs/operations.md and docs/several-instances.md are not tested in full: $$tool is missing."; done
 	$(BIN)/python -m pytest
 
 test-generic: .venv/installed-dev ## Run the tests of the API again, with nothing compiled

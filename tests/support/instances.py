@@ -34,7 +34,10 @@ class Instances:
     def __enter__(self) -> list[ServerProcess]:
         processes = [server.spawn() for server in self.servers]
         for server, process in zip(self.servers, processes, strict=True):
-            wait_until(lambda s=server: s.is_ready(), "all instances")  # type: ignore[misc]
+            wait_until(
+                lambda s=server, p=process: s.is_ready() or p.poll() is not None,  # type: ignore[misc]
+                "all instances",
+            )
             assert process.poll() is None, server.log
         return self.servers
 
