@@ -1,9 +1,10 @@
 """Open a PostgreSQL database: any number of server processes share it, and one log."""
 
+import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -25,6 +26,7 @@ logger = logging.getLogger("bistro92.postgres")
 _DRIVER = "postgresql+asyncpg"
 _CONNECT_TIMEOUT_SECONDS = 3.0
 _READ_TIMEOUT_SECONDS = 5.0
+_CLOSE_TIMEOUT_SECONDS = 1.0
 # Any number that no other program on the same database is likely to use: "bistro92" in ASCII.
 _MIGRATION_LOCK = 0x62697374726F3932
 
@@ -149,11 +151,11 @@ async def open_postgres(
     await _migrate(target, name)
     async with AsyncExitStack() as stack:
         writer_engine = target.engine(connections=1, busy_timeout_ms=busy_timeout_ms)
-        stack.push_async_callback(writer_engine.dispose)
+        stack.push_async_callback(_close, writer_engine)
         reader_engine = target.engine(
             connections=reader_connections, busy_timeout_ms=busy_timeout_ms
         )
-        stack.push_async_callback(reader_engine.dispose)
+        stack.push_async_callback(_close, reader_engine)
         reader = OrderReader(reader_engine)
         log = await SharedOrderLog.load(reader, memory_max_entries=log_memory_max_entries)
         stack.push_async_callback(log.close)
@@ -162,6 +164,13 @@ async def open_postgres(
         await stack.enter_async_context(tail.running())
         store = PostgresStore(writer_engine, origin=origin, busy_timeout_ms=busy_timeout_ms)
         yield Database(name, store, reader, log)
+
+
+async def _close(engine: AsyncEngine) -> None:
+    # Each connection says goodbye, and a server that doesn't answer must not hold up the end.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
+            await engine.dispose()
 
 
 async def _check(target: Target, name: str) -> None:
