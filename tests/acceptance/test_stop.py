@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.databases import AnyDatabase, SqliteFile
@@ -102,6 +103,7 @@ def test_next_start_goes_on_where_the_last_one_stopped(server: ServerProcess) ->
     assert second["id"] == "2"
 
 
+@pytest.mark.sqlite
 async def test_stops_in_time_although_screens_do_not_read(server: ServerProcess) -> None:
     for _ in range(200):
         server.data(CREATE_ORDER, input=soup_input("x" * 64))
@@ -122,6 +124,7 @@ async def test_stops_in_time_although_screens_do_not_read(server: ServerProcess)
     assert_checkpointed(server.database)
 
 
+@pytest.mark.sqlite
 async def test_stops_in_time_although_a_request_never_ends(server: ServerProcess) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"POST /graphql HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 100\r\n\r\n{")

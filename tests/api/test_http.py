@@ -1,6 +1,7 @@
 """The HTTP side: health, the page for browsers, errors and request ids."""
 
 import json
+from pathlib import Path
 
 import httpx2 as httpx
 import pytest
@@ -33,6 +34,7 @@ def test_not_ready_when_the_database_does_not_answer(server: ServerProcess) -> N
     assert server.http.get("/readyz").status_code == 200
 
 
+@pytest.mark.sqlite
 def test_browser_gets_graphiql(shared_server: ServerProcess) -> None:
     page = shared_server.http.get("/graphql", headers={"accept": "text/html"})
     assert page.status_code == 200
@@ -42,6 +44,7 @@ def test_browser_gets_graphiql(shared_server: ServerProcess) -> None:
     assert (home.status_code, home.headers["location"]) == (307, "/graphql")
 
 
+@pytest.mark.sqlite
 def test_query_by_get_but_no_mutation(shared_server: ServerProcess) -> None:
     answer = shared_server.http.get("/graphql", params={"query": "{ __typename }"})
     assert answer.json() == {"data": {"__typename": "Query"}}
@@ -53,6 +56,7 @@ def test_query_by_get_but_no_mutation(shared_server: ServerProcess) -> None:
 HUGE_NUMBER = b'{"query": ' + b"1" * 10_000 + b"}"
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b"7", b"null", b'"{ a }"', b"[]", b"\xff", b"[" * 60_000, HUGE_NUMBER],
@@ -63,6 +67,7 @@ def test_body_that_is_no_request_is_refused(shared_server: ServerProcess, body: 
     assert "Traceback" not in shared_server.log
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("query", "code"),
     [("{", "GRAPHQL_PARSE_FAILED"), ("{ nothing }", "GRAPHQL_VALIDATION_FAILED")],
@@ -76,6 +81,7 @@ def test_every_error_has_a_code(shared_server: ServerProcess, query: str, code: 
 MUTATION = 'mutation M { createOrder(input: {table: "1", items: []}) { errors { code } } }'
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "queries", [(MUTATION, "query Q { a: __typename }"), ("query A { a: __typename }", MUTATION)]
 )
@@ -91,6 +97,7 @@ def test_several_operations_without_a_name_are_refused(
     assert named["data"]["createOrder"]["errors"] == [{"code": "NO_ITEMS"}]
 
 
+@pytest.mark.sqlite
 def test_subscription_over_http_is_refused(shared_server: ServerProcess) -> None:
     body = {"query": "subscription { orderCreated { id } }"}
     for response in (
@@ -102,6 +109,7 @@ def test_subscription_over_http_is_refused(shared_server: ServerProcess) -> None
     assert "unexpected error" not in shared_server.log
 
 
+@pytest.mark.sqlite
 def test_body_beyond_the_limit_is_refused(shared_server: ServerProcess) -> None:
     for content_type in ("application/json", "text/plain"):
         response = shared_server.http.post(
@@ -118,12 +126,14 @@ def test_body_beyond_the_limit_is_refused(shared_server: ServerProcess) -> None:
             assert response.status_code == 415  # refused before it is read
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("name", [7, {}, "\ud800", "é"])
 def test_operation_name_that_is_none_is_refused(shared_server: ServerProcess, name: object) -> None:
     body = json.dumps({"query": "query A { __typename }", "operationName": name}).encode()
     assert shared_server.post(body).status_code == 400
 
 
+@pytest.mark.sqlite
 def test_request_has_an_id_of_its_own(shared_server: ServerProcess) -> None:
     ids = {shared_server.http.get("/healthz").headers["x-request-id"] for _ in range(3)}
     assert len(ids) == 3
@@ -145,6 +155,7 @@ def test_unexpected_error_is_masked_and_logged_with_the_request_id(server: Serve
     assert "constraint" in server.log
 
 
+@pytest.mark.sqlite
 def test_busy_port_is_named(
     shared_server: ServerProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -156,12 +167,11 @@ def test_busy_port_is_named(
 
 @pytest.mark.sqlite
 def test_locked_database_is_named(
-    server: ServerProcess, tmp_path_factory: pytest.TempPathFactory
+    server: ServerProcess, sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    url = f"sqlite+aiosqlite:///{server.database}"
-    second = ServerProcess(tmp_path_factory.mktemp("second"), database_url=url)
+    second = ServerProcess(tmp_path_factory.mktemp("second"), server.database)
     assert second.spawn().wait(20) != 0
-    assert f"{server.database} is in use by another Bistro92 process" in second.log
+    assert f"{sqlite_file} is in use by another Bistro92 process" in second.log
     assert "Traceback" not in second.log
     assert isinstance(server.http.get("/readyz"), httpx.Response)
     second.http.close()
