@@ -6,7 +6,7 @@ import socket
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -14,12 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from db.database import Database
 from db.errors import Bistro92Error, StartError
-from db.postgres import is_postgres, open_postgres
-from db.sqlite import open_sqlite
 from db.writer import Writer
 from execution import backup_commands, token_commands
+from execution.databases import database_file, open_database
 from execution.gate import Door
 from execution.lane import Application, FastLane
 from execution.logs import log_config
@@ -37,27 +35,6 @@ from schema import build_schema
 logger = logging.getLogger("bistro92.app")
 
 _PATH = "/graphql"
-
-
-def open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
-    """Open the database that the settings name: the only place that asks which it is."""
-    if is_postgres(settings.database_url):
-        return open_postgres(
-            settings.database_url,
-            listen_url=settings.database_listen_url,
-            poll_seconds=settings.database_poll_seconds,
-            prepared_statements=settings.database_prepared_statements,
-            reader_connections=settings.reader_connections,
-            busy_timeout_ms=settings.busy_timeout_ms,
-            log_memory_max_entries=settings.log_memory_max_entries,
-        )
-    return open_sqlite(
-        settings.database_url,
-        reader_connections=settings.reader_connections,
-        busy_timeout_ms=settings.busy_timeout_ms,
-        wal_max_bytes=settings.wal_max_bytes,
-        log_memory_max_entries=settings.log_memory_max_entries,
-    )
 
 
 @asynccontextmanager
@@ -132,12 +109,12 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
-        path = sqlite_path(settings.database_url)
+        file = database_file(settings)
         host, port = settings.metrics_host, settings.metrics_port
         async with (
-            door.access.opened(path),
+            door.access.opened(),
             run_service(settings) as service,
-            serve_metrics(service, path, host=host, port=port),
+            serve_metrics(service, file, host=host, port=port),
         ):
             app.state.service = service
             yield {"service": service, "lane": lane}

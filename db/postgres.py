@@ -20,6 +20,7 @@ from db.postgres_store import PostgresStore
 from db.postgres_tail import Tail
 from db.reader import OrderReader
 from db.shared_log import SharedOrderLog
+from db.tokens import TokenStore
 
 logger = logging.getLogger("bistro92.postgres")
 
@@ -89,6 +90,8 @@ class Target:
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
             pool_reset_on_return=None,
+            # An error's message would quote them, and end in the log: orders, keys.
+            hide_parameters=True,
             connect_args=self._connect_args(),
         )
 
@@ -105,6 +108,7 @@ class Target:
         engine = create_async_engine(
             self._url,
             poolclass=NullPool,
+            hide_parameters=True,
             connect_args={**self._connect_args(), "command_timeout": None},
         )
 
@@ -164,6 +168,22 @@ async def open_postgres(
         await stack.enter_async_context(tail.running())
         store = PostgresStore(writer_engine, origin=origin, busy_timeout_ms=busy_timeout_ms)
         yield Database(name, store, reader, log)
+
+
+@asynccontextmanager
+async def open_postgres_tokens(
+    url: str, *, prepared_statements: bool, busy_timeout_ms: int
+) -> AsyncIterator[TokenStore]:
+    """Open the tokens, which are a table of the database; raises `StartError`."""
+    parsed = postgres_url(url, "BISTRO92_DATABASE_URL")
+    target = Target(parsed, prepared_statements=prepared_statements)
+    await _check(target, name_of(parsed))
+    await _migrate(target, name_of(parsed))
+    engine = target.engine(connections=1, busy_timeout_ms=busy_timeout_ms)
+    try:
+        yield TokenStore(engine, name_of(parsed))
+    finally:
+        await _close(engine)
 
 
 async def _close(engine: AsyncEngine) -> None:

@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from db.checkpoint import Checkpointer
 from db.database import Database
 from db.engines import (
     create_migration_engine,
     create_reader_engine,
+    create_token_engine,
+    create_token_reader_engine,
     create_writer_engine,
     open_writer,
     sqlite_path,
@@ -17,6 +20,9 @@ from db.log import OrderLog
 from db.migrate import migrate
 from db.reader import OrderReader
 from db.sqlite_store import SqliteStore
+from db.tokens import TokenStore
+
+_TOKEN_MIGRATIONS = Path(__file__).parent / "access_migrations"
 
 
 @asynccontextmanager
@@ -50,3 +56,23 @@ async def open_sqlite(
         reader = OrderReader(reader_engine)
         log = await OrderLog.load(reader, memory_max_entries=log_memory_max_entries)
         yield Database(str(path), SqliteStore(writer_engine), reader, log, checkpointer.run_if_due)
+
+
+@asynccontextmanager
+async def open_sqlite_tokens(
+    url: str, *, busy_timeout_ms: int, read_only: bool
+) -> AsyncIterator[TokenStore]:
+    """Open the tokens that belong to an orders database; raises `StartError`.
+
+    Their file is created if it isn't there. Any number of processes may have it open.
+    """
+    path = Path(f"{sqlite_path(url)}.tokens")
+    engine = create_token_engine(path, busy_timeout_ms=busy_timeout_ms)
+    try:
+        await migrate(engine, str(path), _TOKEN_MIGRATIONS)
+        if read_only:
+            await engine.dispose()
+            engine = create_token_reader_engine(path, busy_timeout_ms=busy_timeout_ms)
+        yield TokenStore(engine, str(path))
+    finally:
+        await engine.dispose()

@@ -1,8 +1,8 @@
 """Tokens: a random secret for each device, of which only the hash is stored.
 
-They are in a SQLite database of their own beside the orders (`<file>.tokens`), because commands
-write it while a server runs, and the orders' file has exactly one process that commits. See
-docs/decisions/0010.
+On SQLite they are in a database of their own beside the orders (`<file>.tokens`), because commands
+write it while a server runs, and the orders' file has exactly one process that commits: see
+docs/decisions/0010. On PostgreSQL they are a table like the others.
 """
 
 import hashlib
@@ -10,21 +10,18 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from sqlalchemy import RowMapping, insert, or_, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engines import create_token_engine, create_token_reader_engine
-from db.migrate import migrate
+from db.failures import DATABASE_FAILURES
 from db.tables import access_tokens
 
-_MIGRATIONS = Path(__file__).parent / "access_migrations"
 _NAME_MAX_CHARACTERS = 64
 _ID = re.compile(r"[0-9a-f]{8}", re.ASCII)
 _TOKEN = re.compile(r"b92_([0-9a-f]{8})_[0-9a-f]{40}", re.ASCII)
@@ -80,9 +77,9 @@ class Tokens:
 class TokenStore:
     """The stored tokens. Every method raises `TokenError` if their database can't be used."""
 
-    def __init__(self, engine: AsyncEngine, path: Path) -> None:
+    def __init__(self, engine: AsyncEngine, name: str) -> None:
         self._engine = engine
-        self._path = path
+        self._name = name
 
     async def load(self) -> Tokens:
         """Read all tokens, revoked ones included, the oldest first."""
@@ -143,32 +140,13 @@ class TokenStore:
             yield
         except IntegrityError:
             raise
-        except DBAPIError as error:
-            raise TokenError(f"The tokens in {self._path} can't be used: {error.orig}.") from error
+        except DATABASE_FAILURES as error:
+            reason = getattr(error, "orig", None) or error
+            raise TokenError(f"The tokens in {self._name} can't be used: {reason}.") from error
 
 
 def _token(row: RowMapping) -> Token:
     return Token(**{**row, "role": Role(row["role"])})
-
-
-@asynccontextmanager
-async def open_tokens(
-    database: Path, *, busy_timeout_ms: int, read_only: bool
-) -> AsyncIterator[TokenStore]:
-    """Open the tokens that belong to an orders database; raises `StartError`.
-
-    Their file is created if it isn't there. Any number of processes may have it open.
-    """
-    path = Path(f"{database}.tokens")
-    engine = create_token_engine(path, busy_timeout_ms=busy_timeout_ms)
-    try:
-        await migrate(engine, str(path), _MIGRATIONS)
-        if read_only:
-            await engine.dispose()
-            engine = create_token_reader_engine(path, busy_timeout_ms=busy_timeout_ms)
-        yield TokenStore(engine, path)
-    finally:
-        await engine.dispose()
 
 
 def _sha256(text: str) -> str:

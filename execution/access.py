@@ -12,12 +12,12 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache
-from pathlib import Path
 
 from starlette.types import Scope
 
 from db.errors import StartError
-from db.tokens import Role, TokenError, Tokens, TokenStore, open_tokens
+from db.tokens import Role, TokenError, Tokens, TokenStore
+from execution.databases import open_tokens
 from execution.settings import Settings
 from resolvers.context import Caller
 
@@ -79,17 +79,15 @@ class Access:
         return "No token has been created, so only the service's own machine is served."
 
     @asynccontextmanager
-    async def opened(self, database: Path) -> AsyncIterator[None]:
-        """Know the tokens that belong to a database, within a second of every change.
+    async def opened(self) -> AsyncIterator[None]:
+        """Know the tokens that belong to the database, within a second of every change.
 
         Raises `StartError` if they can't be read, and if the service would be open to others
         without being told to.
         """
         settings = self._settings
         async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(
-                open_tokens(database, busy_timeout_ms=settings.busy_timeout_ms, read_only=True)
-            )
+            store = await stack.enter_async_context(open_tokens(settings, read_only=True))
             try:
                 tokens = await store.load()
             except TokenError as error:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db.backup import back_up, restore
-from db.engines import sqlite_path
 from db.errors import BackupError, StartError
+from execution.databases import database_file
 from execution.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def add_commands(subparsers: "_SubParsersAction[ArgumentParser]") -> None:
 def run_backup(settings: Settings, arguments: Namespace) -> int:
     """Back up the configured database."""
     try:
-        size = back_up(sqlite_path(settings.database_url), arguments.file.absolute())
+        size = back_up(_file(settings), arguments.file.absolute())
     except (BackupError, StartError) as error:
         return _refuse(f"No backup was made. {error}")
     return _report(f"{arguments.file}: {size.last_order_id} orders, log at {size.last_seq}.")
@@ -40,7 +40,7 @@ def run_backup(settings: Settings, arguments: Namespace) -> int:
 def run_restore(settings: Settings, arguments: Namespace) -> int:
     """Restore the configured database."""
     try:
-        database = sqlite_path(settings.database_url)
+        database = _file(settings)
         size, kept = restore(arguments.file.absolute(), database)
     except (BackupError, StartError) as error:
         return _refuse(f"Nothing was restored. {error}")
@@ -49,6 +49,13 @@ def run_restore(settings: Settings, arguments: Namespace) -> int:
         f"{database}: {size.last_order_id} orders, log at {size.last_seq}.{replaced} "
         "Screens that come back get CURSOR_EXPIRED and start anew."
     )
+
+
+def _file(settings: Settings) -> Path:
+    file = database_file(settings)
+    if file is None:
+        raise BackupError("PostgreSQL has means of its own: see docs/several-instances.md.")
+    return file
 
 
 def _report(text: str) -> int:

@@ -51,10 +51,10 @@ class LoopLag:
 class ServiceCollector(Collector):
     """Reads the running service; called on the thread of a scrape."""
 
-    def __init__(self, service: Service, lag: LoopLag, database: Path) -> None:
+    def __init__(self, service: Service, lag: LoopLag, file: Path | None) -> None:
         self._service = service
         self._lag = lag
-        self._database = database
+        self._file = file
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric as it is now."""
@@ -78,9 +78,9 @@ class ServiceCollector(Collector):
             "bistro92_failed_batches", "Transactions that failed", stats.failed_batches
         )
         yield GaugeMetricFamily("bistro92_writer_up", "1 while orders are accepted", writer.alive)
-        yield GaugeMetricFamily(
-            "bistro92_wal_bytes", "Size of the write-ahead log", wal_bytes(self._database)
-        )
+        if self._file is not None:
+            size = wal_bytes(self._file)
+            yield GaugeMetricFamily("bistro92_wal_bytes", "Size of the write-ahead log", size)
 
     def _screens(self) -> Iterator[Metric]:
         screens = self._service.screens
@@ -124,9 +124,9 @@ def _histogram(name: str, meaning: str, values: Histogram) -> HistogramMetricFam
 
 @asynccontextmanager
 async def serve_metrics(
-    service: Service, database: Path, *, host: str, port: int
+    service: Service, file: Path | None, *, host: str, port: int
 ) -> AsyncIterator[None]:
-    """Serve metrics until the end of the block; port 0 serves none.
+    """Serve metrics until the end of the block; port 0 serves none. `file` is SQLite's.
 
     Raises `StartError` if the address can't be used.
     """
@@ -135,7 +135,7 @@ async def serve_metrics(
         return
     lag = LoopLag()
     registry = CollectorRegistry()
-    registry.register(ServiceCollector(service, lag, database))
+    registry.register(ServiceCollector(service, lag, file))
     ProcessCollector(registry=registry)
     try:
         server, thread = start_http_server(port, host, registry)

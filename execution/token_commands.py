@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from db.engines import sqlite_path
 from db.errors import StartError
-from db.tokens import Role, Token, TokenError, TokenStore, open_tokens
+from db.tokens import Role, Token, TokenError, TokenStore
+from execution.databases import open_tokens
 from execution.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ def _command(action: _Action) -> Command:
 
 
 async def _act(action: _Action, settings: Settings, arguments: argparse.Namespace) -> None:
-    database = sqlite_path(settings.database_url)
-    timeout_ms = settings.busy_timeout_ms
-    async with open_tokens(database, busy_timeout_ms=timeout_ms, read_only=False) as store:
+    async with open_tokens(settings, read_only=False) as store:
         await action(store, arguments)
 
 

@@ -10,11 +10,14 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import httpx2 as httpx
+import pytest
 
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
 from tests.support.screen import open_screen
 from tests.support.server import ROOT, ServerProcess
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.sqlite
 
 CLIENTS, BACKUPS = 4, 2
 

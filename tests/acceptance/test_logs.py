@@ -108,11 +108,12 @@ async def test_log_has_request_ids_and_neither_orders_nor_tokens(
     assert all("Traceback" in record["exception"] for record in unexpected)
 
 
-async def test_errors_of_the_database_quote_no_parameters(database: Path) -> None:
+@pytest.mark.sqlite
+async def test_errors_of_the_database_quote_no_parameters(sqlite_file: Path) -> None:
     engines = [
-        create_migration_engine(database, busy_timeout_ms=100),
-        create_writer_engine(database, busy_timeout_ms=100),
-        create_reader_engine(database, connections=1, busy_timeout_ms=100),
+        create_migration_engine(sqlite_file, busy_timeout_ms=100),
+        create_writer_engine(sqlite_file, busy_timeout_ms=100),
+        create_reader_engine(sqlite_file, connections=1, busy_timeout_ms=100),
     ]
     for engine in engines:
         async with engine.connect() as connection:

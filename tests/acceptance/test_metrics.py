@@ -25,7 +25,7 @@ class MeasuredServer(ServerProcess):
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.metrics_port = free_port()
-        super().__init__(folder, metrics_port=self.metrics_port, **settings)
+        super().__init__(folder, None, metrics_port=self.metrics_port, **settings)
 
     def scrape(self) -> Samples:
         """Return every sample by its name and labels."""

@@ -14,6 +14,8 @@ from tests.support.orders import CREATE_ORDER, soup_input
 from tests.support.server import ROOT, ServerProcess
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.sqlite
+
 SCREENS = {
     "python": ("python screen.py", r"`(init_payload=.*?)`\s+to\s+`WebsocketsTransport"),
     "js": ("node screen.mjs", r"`(connectionParams: .*?)`\s+to\s+`createClient"),

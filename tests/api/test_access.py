@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import httpx2 as httpx
 import pytest
 
 from db.tokens import Role
+from tests.support.databases import AnyDatabase
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
 from tests.support.screen import open_screen, open_socket
 from tests.support.server import ServerProcess
@@ -38,10 +37,12 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerPro
 
 
 @pytest.fixture
-async def fresh(tmp_path: Path) -> AsyncIterator[tuple[ServerProcess, Tokens]]:
+async def fresh(
+    tmp_path: Path, database: AnyDatabase
+) -> AsyncIterator[tuple[ServerProcess, Tokens]]:
     """A server whose tokens a test may revoke."""
-    tokens = await create_tokens(tmp_path / "bistro92.db")
-    with ServerProcess(tmp_path) as server:
+    tokens = await create_tokens(database)
+    with ServerProcess(tmp_path, database) as server:
         yield server, tokens
 
 
@@ -105,9 +106,9 @@ def test_the_scheme_is_compared_without_case(closed: tuple[ServerProcess, Tokens
 
 
 def placed(server: ServerProcess) -> int:
-    with closing(sqlite3.connect(server.path)) as witness:
-        count: int = witness.execute("SELECT count(*) FROM orders").fetchone()[0]
-        return count
+    ((count,),) = server.database.rows("SELECT count(*) FROM orders")
+    assert isinstance(count, int)
+    return count
 
 
 @pytest.mark.parametrize("role", Role)
@@ -217,7 +218,7 @@ async def test_no_token_is_in_the_log(closed: tuple[ServerProcess, Tokens]) -> N
 
 
 async def revoke(server: ServerProcess, name: str) -> None:
-    async with tokens_of(server.path) as store:
+    async with tokens_of(server.database) as store:
         await store.revoke(name)
 
 
@@ -345,6 +346,7 @@ async def test_the_first_token_closes_an_open_server(server: ServerProcess) -> N
     assert post(server, LIST, {}).status_code == 401
 
 
+@pytest.mark.sqlite
 async def test_commands_while_orders_are_written(fresh: tuple[ServerProcess, Tokens]) -> None:
     """The command never opens the orders' file, and the server takes up what it wrote."""
     server, tokens = fresh
@@ -371,8 +373,7 @@ async def test_commands_while_orders_are_written(fresh: tuple[ServerProcess, Tok
     stop.set()
     await asyncio.gather(*placing)
     assert placed(server) == orders > 0
-    with closing(sqlite3.connect(server.path)) as witness:
-        assert witness.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert server.database.rows("PRAGMA integrity_check") == [("ok",)]
 
 
 def test_commands_tell_what_is_wrong(tmp_path: Path) -> None:

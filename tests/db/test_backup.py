@@ -15,10 +15,12 @@ from execution.settings import Settings
 from tests.conftest import OpenService
 from tests.support.orders import soup
 
+pytestmark = pytest.mark.sqlite
 
-def tables_of(database: Path) -> list[str]:
+
+def tables_of(sqlite_file: Path) -> list[str]:
     """Return the tables of the orders in a database, in the order of their ids."""
-    with closing(sqlite3.connect(database)) as witness:
+    with closing(sqlite3.connect(sqlite_file)) as witness:
         assert witness.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         return [table for (table,) in witness.execute("SELECT table_name FROM orders ORDER BY id")]
 
@@ -30,7 +32,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-async def crashed(open_service: OpenService, database: Path, tmp_path: Path) -> Path:
+async def crashed(open_service: OpenService, sqlite_file: Path, tmp_path: Path) -> Path:
     """A database as a killed server leaves it: its orders are in the write-ahead log only."""
     left = tmp_path / "left" / "bistro92.db"
     left.parent.mkdir()
@@ -38,7 +40,7 @@ async def crashed(open_service: OpenService, database: Path, tmp_path: Path) -> 
         await service.writer.create_order(soup("first"))
         await service.writer.create_order(soup("second"))
         for end in ("", "-wal"):
-            shutil.copy(f"{database}{end}", f"{left}{end}")
+            shutil.copy(f"{sqlite_file}{end}", f"{left}{end}")
     return left
 
 
@@ -47,26 +49,26 @@ async def backup(tmp_path: Path) -> Path:
     """A backup of three orders, of a service that has gone since."""
     folder = tmp_path / "backups"
     folder.mkdir()
-    database = tmp_path / "gone.db"
-    url = f"sqlite+aiosqlite:///{database}"
+    sqlite_file = tmp_path / "gone.db"
+    url = f"sqlite+aiosqlite:///{sqlite_file}"
     async with run_service(Settings.model_validate({"database_url": url})) as service:
         for table in ("a", "b", "c"):
             await service.writer.create_order(soup(table))
-        assert back_up(database, folder / "backup.db").last_order_id == 3
+        assert back_up(sqlite_file, folder / "backup.db").last_order_id == 3
     return folder / "backup.db"
 
 
 async def test_backup_leaves_the_served_files_as_they_are(
-    open_service: OpenService, database: Path, tmp_path: Path
+    open_service: OpenService, sqlite_file: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     async with open_service() as service:
         await service.writer.create_order(soup("here"))
-        before = contents(database.parent)
+        before = contents(sqlite_file.parent)
         assert len(before["bistro92.db-wal"]) > 0
-        back_up(database, folder / "copy.db")
-        assert contents(database.parent) == before
+        back_up(sqlite_file, folder / "copy.db")
+        assert contents(sqlite_file.parent) == before
         await service.writer.create_order(soup("after"))
     assert tables_of(folder / "copy.db") == ["here"]
     assert {path.name for path in folder.iterdir()} == {"copy.db"}
@@ -129,10 +131,10 @@ async def test_restore_applies_no_log_that_was_left_without_its_database(
 
 async def test_restore_where_there_was_nothing(backup: Path, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
-    database = tmp_path / "new" / "bistro92.db"
-    assert restore(backup, database)[1] is None
-    assert tables_of(database) == ["a", "b", "c"]
-    assert {path.name for path in database.parent.iterdir()} == {
+    sqlite_file = tmp_path / "new" / "bistro92.db"
+    assert restore(backup, sqlite_file)[1] is None
+    assert tables_of(sqlite_file) == ["a", "b", "c"]
+    assert {path.name for path in sqlite_file.parent.iterdir()} == {
         "bistro92.db",
         "bistro92.db.lock",
     }
@@ -140,35 +142,35 @@ async def test_restore_where_there_was_nothing(backup: Path, tmp_path: Path) -> 
 
 async def test_each_restore_has_an_epoch_of_its_own(backup: Path, tmp_path: Path) -> None:
     epochs = set()
-    for database in (backup, tmp_path / "one.db", tmp_path / "two.db"):
-        if database != backup:
-            restore(backup, database)
-        with closing(sqlite3.connect(database)) as witness:
+    for sqlite_file in (backup, tmp_path / "one.db", tmp_path / "two.db"):
+        if sqlite_file != backup:
+            restore(backup, sqlite_file)
+        with closing(sqlite3.connect(sqlite_file)) as witness:
             ((epoch,),) = witness.execute("SELECT epoch FROM log_head")
         epochs.add(bytes.fromhex(epoch))
     assert len(epochs) == 3
 
 
 async def test_restored_database_goes_on_where_the_backup_stopped(
-    open_service: OpenService, backup: Path, database: Path
+    open_service: OpenService, backup: Path, sqlite_file: Path
 ) -> None:
-    restore(backup, database)
+    restore(backup, sqlite_file)
     async with open_service() as service:
         assert (await service.writer.create_order(soup())).id == 4
 
 
 def changed_by(statement: str) -> Callable[[Path], None]:
-    def change(database: Path) -> None:
-        with closing(sqlite3.connect(database)) as other, other:
+    def change(sqlite_file: Path) -> None:
+        with closing(sqlite3.connect(sqlite_file)) as other, other:
             other.execute(statement)
 
     return change
 
 
-def tear_a_page(database: Path) -> None:
-    torn = bytearray(database.read_bytes())
+def tear_a_page(sqlite_file: Path) -> None:
+    torn = bytearray(sqlite_file.read_bytes())
     torn[-4096:-2048] = b"\xff" * 2048
-    database.write_bytes(torn)
+    sqlite_file.write_bytes(torn)
 
 
 @pytest.mark.parametrize(
@@ -199,15 +201,15 @@ async def test_restore_refuses_what_is_unsound_and_changes_nothing(
 
 
 async def test_restore_is_refused_while_the_service_runs(
-    open_service: OpenService, backup: Path, database: Path
+    open_service: OpenService, backup: Path, sqlite_file: Path
 ) -> None:
     async with open_service() as service:
-        before = contents(database.parent)
+        before = contents(sqlite_file.parent)
         with pytest.raises(StartError, match="in use by another Bistro92 process"):
-            restore(backup, database)
-        assert contents(database.parent) == before
+            restore(backup, sqlite_file)
+        assert contents(sqlite_file.parent) == before
         await service.writer.create_order(soup("still here"))
-    assert tables_of(database) == ["still here"]
+    assert tables_of(sqlite_file) == ["still here"]
 
 
 async def test_restore_waits_for_no_reader_and_changes_nothing(crashed: Path, backup: Path) -> None:

@@ -34,8 +34,8 @@ def copy_of_migrations(tmp_path: Path) -> Path:
     """Copy the real migrations, for a test to add one of its own."""
     folder = tmp_path / "migrations"
     (folder / "versions").mkdir(parents=True)
-    for name in ("env.py", "versions/0001_orders_and_log.py"):
-        (folder / name).write_text((MIGRATIONS / name).read_text())
+    for file in (MIGRATIONS / "env.py", *(MIGRATIONS / "versions").glob("*.py")):
+        (folder / file.relative_to(MIGRATIONS)).write_text(file.read_text())
     return folder
 
 
@@ -48,11 +48,11 @@ async def test_migrations_make_the_tables_that_the_code_declares(service: Servic
 
 
 async def test_failing_migration_changes_nothing(sqlite_file: Path, tmp_path: Path) -> None:
-    """The first migration is the real one; the second fails half-way."""
+    """The migrations are the real ones, and one more that fails half-way."""
     folder = copy_of_migrations(tmp_path)
-    (folder / "versions" / "0002_fails.py").write_text(
+    (folder / "versions" / "9001_fails.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision = '0002', '0001'\n"
+        "revision, down_revision = '9001', '0002'\n"
         "def upgrade():\n"
         "    op.execute('CREATE TABLE half_done (id INTEGER)')\n"
         "    op.execute('INSERT INTO nowhere VALUES (1)')\n"
@@ -179,10 +179,10 @@ async def test_migration_may_copy_a_table_that_others_point_to(
     async with open_service() as service:
         await service.writer.create_order(soup())
     folder = copy_of_migrations(tmp_path)
-    (folder / "versions" / "0002_copies.py").write_text(
+    (folder / "versions" / "9001_copies.py").write_text(
         "from alembic import op\n"
         "import sqlalchemy as sa\n"
-        "revision, down_revision = '0002', '0001'\n"
+        "revision, down_revision = '9001', '0002'\n"
         "def upgrade():\n"
         "    with op.batch_alter_table('orders', recreate='always') as table:\n"
         "        table.add_column(sa.Column('note', sa.String()))\n"

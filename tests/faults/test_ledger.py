@@ -12,29 +12,29 @@ from tests.faults.ledger import Ledger, Verdict
 TABLES = ("a", "b", "c", "d")
 
 
-def store(database: Path, rows: dict[int, str]) -> None:
-    with closing(sqlite3.connect(database)) as connection, connection:
+def store(sqlite_file: Path, rows: dict[int, str]) -> None:
+    with closing(sqlite3.connect(sqlite_file)) as connection, connection:
         connection.execute("CREATE TABLE orders (id INTEGER, table_name TEXT)")
         connection.executemany("INSERT INTO orders VALUES (?, ?)", rows.items())
 
 
-def compare(database: Path, stored: dict[int, str], seen: dict[int, str]) -> Verdict:
+def compare(sqlite_file: Path, stored: dict[int, str], seen: dict[int, str]) -> Verdict:
     """Orders 11 to 14 are acknowledged, and one screen has followed from 10."""
-    store(database, stored)
+    store(sqlite_file, stored)
     ledger = Ledger()
     sight = ledger.watch(10)
     for number, table in enumerate(TABLES, 11):
         ledger.acknowledge(table, number)
     for number, table in seen.items():
         sight.see(number, table)
-    return ledger.compare(database, 10)
+    return ledger.compare(sqlite_file, 10)
 
 
 ALL = dict(enumerate(TABLES, 11))
 
 
-def test_all_is_well(database: Path) -> None:
-    verdict = compare(database, {1: "earlier", **ALL}, ALL)
+def test_all_is_well(sqlite_file: Path) -> None:
+    verdict = compare(sqlite_file, {1: "earlier", **ALL}, ALL)
     assert verdict == Verdict(4, 0, 0, 0, 0, ())
     assert verdict.holds
 
@@ -49,29 +49,29 @@ def test_all_is_well(database: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_counted(
-    database: Path, stored: dict[int, str], seen: dict[int, str], found: str
+    sqlite_file: Path, stored: dict[int, str], seen: dict[int, str], found: str
 ) -> None:
-    verdict = compare(database, stored, seen)
+    verdict = compare(sqlite_file, stored, seen)
     assert getattr(verdict, found) == 1
     assert not verdict.holds
 
 
-def test_order_that_is_shown_twice_or_late_is_counted(database: Path) -> None:
+def test_order_that_is_shown_twice_or_late_is_counted(sqlite_file: Path) -> None:
     ledger = Ledger()
     sight = ledger.watch(10)
     for number in (11, 12, 12, 11):
         sight.see(number, f"{number}")
-    store(database, {})
-    assert ledger.compare(database, 10).repeated == 2
+    store(sqlite_file, {})
+    assert ledger.compare(sqlite_file, 10).repeated == 2
 
 
-def test_screen_that_is_shown_another_order_is_found(database: Path) -> None:
-    verdict = compare(database, ALL, {**ALL, 12: "x"})
+def test_screen_that_is_shown_another_order_is_found(sqlite_file: Path) -> None:
+    verdict = compare(sqlite_file, ALL, {**ALL, 12: "x"})
     assert "shown other orders" in verdict.problems[0]
 
 
-def test_order_that_nobody_was_told_of_is_found(database: Path) -> None:
-    verdict = compare(database, {**ALL, 15: "e"}, {**ALL, 15: "e"})
+def test_order_that_nobody_was_told_of_is_found(sqlite_file: Path) -> None:
+    verdict = compare(sqlite_file, {**ALL, 15: "e"}, {**ALL, 15: "e"})
     assert "nobody was told of" in verdict.problems[0]
 
 

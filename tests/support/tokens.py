@@ -1,17 +1,24 @@
-"""Tokens, made in the test's process: quicker than the command, on the same file."""
+"""Tokens, made in the test's process: quicker than the command, in the same place."""
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from db.tokens import Role, TokenStore, open_tokens
+from db.tokens import Role, TokenStore
+from execution.databases import open_tokens
+from execution.settings import Settings
+from tests.support.databases import AnyDatabase, SqliteFile
 
 
-def tokens_of(database: Path) -> AbstractAsyncContextManager[TokenStore]:
-    return open_tokens(database, busy_timeout_ms=2000, read_only=False)
+def tokens_of(
+    database: AnyDatabase | Path, *, read_only: bool = False
+) -> AbstractAsyncContextManager[TokenStore]:
+    known = SqliteFile(database) if isinstance(database, Path) else database
+    settings = Settings(database_url=known.url, busy_timeout_ms=2000)
+    return open_tokens(settings, read_only=read_only)
 
 
-async def create_tokens(database: Path) -> Mapping[Role, str]:
+async def create_tokens(database: AnyDatabase | Path) -> Mapping[Role, str]:
     """Create a token of each role, named like it."""
     async with tokens_of(database) as store:
         return {role: await store.create(role, role.value) for role in Role}

@@ -1,7 +1,6 @@
 """Every root field has roles, and nothing gets round them."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from schema.documents import CachedDocuments, DocumentCache
 from schema.errors import CodedErrors
 from schema.roles import allowed_to, guard_root_fields, roles_of_field
 from tests.conftest import OpenService
+from tests.support.databases import AnyDatabase
 from tests.support.tokens import create_tokens, tokens_of
 
 EXPECTED = {
@@ -140,12 +140,12 @@ class Client:
     "query", ["{ secret }", "{ a: secret menu }", "{ ...F } fragment F on Query { secret }"]
 )
 async def test_an_answer_in_memory_is_given_to_no_other_role(
-    open_service: OpenService, database: Path, query: str
+    open_service: OpenService, database: AnyDatabase, query: str
 ) -> None:
     """Every role sends the same bytes; the answer to the first is kept."""
     tokens = await create_tokens(database)
-    door = Door(Settings())
-    async with door.access.opened(database), open_service() as service:
+    door = Door(Settings(database_url=database.url))
+    async with door.access.opened(), open_service() as service:
         client = Client(door, service)
         for role in (Role.FLOOR, Role.KITCHEN, Role.MANAGER, Role.KITCHEN):
             answer = await client.ask(query, tokens[role])
@@ -162,11 +162,11 @@ async def test_an_answer_in_memory_is_given_to_no_other_role(
 
 @pytest.mark.parametrize("order", ["a: menu b: secret", "b: secret a: menu"])
 async def test_mutation_with_one_forbidden_field_does_nothing(
-    open_service: OpenService, database: Path, order: str
+    open_service: OpenService, database: AnyDatabase, order: str
 ) -> None:
     tokens = await create_tokens(database)
-    door = Door(Settings())
-    async with door.access.opened(database), open_service() as service:
+    door = Door(Settings(database_url=database.url))
+    async with door.access.opened(), open_service() as service:
         client = Client(door, service)
         CALLS.clear()
         answer = await client.ask(f"mutation {{ {order} }}", tokens[Role.KITCHEN])
@@ -177,11 +177,11 @@ async def test_mutation_with_one_forbidden_field_does_nothing(
 
 
 async def test_a_field_whose_roles_were_forgotten_is_nobody_s(
-    open_service: OpenService, database: Path
+    open_service: OpenService, database: AnyDatabase
 ) -> None:
     tokens = await create_tokens(database)
-    door = Door(Settings())
-    async with door.access.opened(database), open_service() as service:
+    door = Door(Settings(database_url=database.url))
+    async with door.access.opened(), open_service() as service:
         answer = await Client(door, service).ask("{ forgotten }", tokens[Role.MANAGER])
         assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
 
@@ -204,20 +204,20 @@ def local(server: str, client: str) -> dict[str, Any]:
     ],
 )
 async def test_open_for_connections_on_this_machine_only(
-    database: Path, scope: dict[str, Any], expected: bool
+    database: AnyDatabase, scope: dict[str, Any], expected: bool
 ) -> None:
     """Whatever the server was told to listen on, as `uvicorn app:app --host 0.0.0.0`."""
     assert is_local(scope) is expected
-    access = Access(Settings())
+    access = Access(Settings(database_url=database.url))
     assert access.caller_of(scope, None) is None, "before it is opened"
-    async with access.opened(database):
+    async with access.opened():
         assert (access.caller_of(scope, None) is not None) is expected
 
 
-async def test_verified_tokens_do_not_grow_without_bound(database: Path) -> None:
+async def test_verified_tokens_do_not_grow_without_bound(database: AnyDatabase) -> None:
     tokens = await create_tokens(database)
-    access = Access(Settings())
-    async with access.opened(database):
+    access = Access(Settings(database_url=database.url))
+    async with access.opened():
         for number in range(10_000):
             # Valid each time, written differently.
             header = f"Bearer {' ' * number}{tokens[Role.FLOOR]}".encode()
@@ -225,12 +225,12 @@ async def test_verified_tokens_do_not_grow_without_bound(database: Path) -> None
     assert len(access._verified) <= 4096
 
 
-async def test_once_closed_it_stays_closed(database: Path) -> None:
-    """Also if the tokens' file is replaced by an empty one."""
+async def test_once_closed_it_stays_closed(database: AnyDatabase) -> None:
+    """Also if the tokens are replaced by none."""
     async with tokens_of(database) as store:
         await store.create(Role.FLOOR, "bar")
-    access = Access(Settings())
+    access = Access(Settings(database_url=database.url))
     scope = local("127.0.0.1", "127.0.0.1")
-    async with access.opened(database):
+    async with access.opened():
         access._update(Tokens(()))
         assert access.caller_of(scope, None) is None
