@@ -16,7 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from db.errors import Bistro92Error, StartError
 from db.writer import Writer
-from execution import backup_commands, token_commands
+from execution import backup_commands, migrate_commands, token_commands
 from execution.databases import database_file, open_database
 from execution.gate import Door
 from execution.lane import Application, FastLane
@@ -161,6 +161,7 @@ def _parse_arguments() -> Namespace:
     subparsers = parser.add_subparsers(metavar="command")
     backup_commands.add_commands(subparsers)
     token_commands.add_commands(subparsers)
+    migrate_commands.add_commands(subparsers)
     return parser.parse_args()
 
 

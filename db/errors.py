@@ -45,3 +45,7 @@ class BackupError(Exception):
 
 class StartError(Exception):
     """The service cannot start; the message says what is wrong, where, and what to do."""
+
+
+class MoveError(Exception):
+    """A database was not moved; the message says why."""

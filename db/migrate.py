@@ -24,7 +24,7 @@ async def migrate(engine: AsyncEngine, name: str, migrations: Path = MIGRATIONS)
     """
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(_upgrade, name, migrations)
+            await connection.run_sync(upgrade, name, migrations)
     except StartError:
         raise
     except Exception as error:
@@ -34,7 +34,8 @@ async def migrate(engine: AsyncEngine, name: str, migrations: Path = MIGRATIONS)
         ) from error
 
 
-def _upgrade(connection: Connection, name: str, migrations: Path) -> None:
+def upgrade(connection: Connection, name: str, migrations: Path = MIGRATIONS) -> None:
+    """Apply all missing migrations in a transaction that the caller has begun: see `migrate`."""
     config = Config()
     config.set_main_option("script_location", str(migrations).replace("%", "%%"))
     # env.py runs on this connection, inside the transaction that the caller began.

@@ -92,6 +92,10 @@ class PostgresDatabase:
     async def connect(self) -> asyncpg.Connection:
         return await asyncpg.connect(**self._arguments)
 
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run what a connection is to do, on the loop that connections belong to."""
+        return self._loop.run(coroutine)
+
     def rows(self, query: str) -> Rows:
         async def ask() -> Sequence[Any]:
             connection = await self.connect()
