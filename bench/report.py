@@ -61,7 +61,9 @@ def as_markdown(results: Results) -> str:
             "# Results of the benchmark",
             "",
             f"{length}; every server alone on one core, fresh, on a fresh database with "
-            "`synchronous=FULL`; the load client on the other core. In the first round every "
+            "`synchronous=FULL`; the load client on the other core. (PostgreSQL and its instances "
+            "share both cores with the client, and so does SQLite beside them: two cores hold so "
+            "many processes poorly, and more instances are slower there.) In the first round every "
             "order, page and delivery was compared with what was asked for, and each screen's "
             "deliveries were counted: once each, in order, no gap (growth, latency and memory "
             "only measure).",

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +49,13 @@ def data_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running(system: System, database: Path | None = None) -> Iterator[Server]:
+def running(
+    system: System, database: Path | None = None, *, cores: Iterable[int] = (SERVER_CORE,)
+) -> Iterator[Server]:
     """Start a server, on a new database if none is given, and kill it in the end."""
     with data_folder() as folder:
         port = _free_port()
-        process = _spawn(system, port, database or folder / "orders.db", folder / "log")
+        process = _spawn(system, port, database or folder / "orders.db", folder / "log", cores)
         try:
             _wait_until_started(system, process, port, folder / "log")
             yield Server(system, port, process)
@@ -69,7 +71,9 @@ def _free_port() -> int:
         return port
 
 
-def _spawn(system: System, port: int, database: Path, log: Path) -> subprocess.Popen[bytes]:
+def _spawn(
+    system: System, port: int, database: Path, log: Path, cores: Iterable[int]
+) -> subprocess.Popen[bytes]:
     inherited = {name: value for name, value in os.environ.items() if "BISTRO92" not in name}
     filled = {
         name: value.format(port=port, database=database)
@@ -78,7 +82,7 @@ def _spawn(system: System, port: int, database: Path, log: Path) -> subprocess.P
     command = [part.format(port=port, database=database) for part in system.command]
     with log.open("wb") as output:
         return subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CORE), *command],
+            ["taskset", "-c", ",".join(map(str, cores)), *command],
             cwd=ROOT,
             env={**inherited, "NODE_ENV": "production", **filled},
             stdout=output,

@@ -1,5 +1,6 @@
 """Every scenario, in the order in which they are run."""
 
+from bench.cluster import missing_postgres
 from bench.scenarios import (
     client_limit,
     create_order,
@@ -8,6 +9,7 @@ from bench.scenarios import (
     latency,
     memory,
     orders,
+    postgres,
     reconnect,
 )
 from bench.scenarios.plan import Scenario
@@ -97,5 +99,13 @@ SCENARIOS = (
         (BISTRO92,),
         memory.measure_stalled,
         once=True,
+    ),
+    Scenario(
+        "postgres",
+        "PostgreSQL, all processes on all cores",
+        (BISTRO92,),
+        postgres.measure,
+        once=True,
+        missing=missing_postgres(),
     ),
 )

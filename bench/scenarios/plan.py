@@ -23,6 +23,7 @@ class Scenario:
     """One kind of load, and the systems that bear it.
 
     `quick_systems` do so in a quick run: none leaves the scenario out. `once`: a single round.
+    `missing` says what it lacks, if anything.
     """
 
     name: str
@@ -31,3 +32,4 @@ class Scenario:
     measure: Callable[[System, Plan], Figures]
     once: bool = False
     quick_systems: tuple[System, ...] = ()
+    missing: str | None = None
