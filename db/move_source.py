@@ -19,7 +19,7 @@ from sqlalchemy import Table
 from db.errors import MoveError
 from db.migrate import MIGRATIONS
 from db.records import LogHead
-from db.tables import log_entries, order_items, orders
+from db.tables import access_tokens, log_entries, order_items, orders
 
 Row = tuple[Any, ...]
 
@@ -50,7 +50,12 @@ class MovedTable:
 
 
 # In the order in which foreign keys allow it. The log's head is copied apart: it is there already.
-MOVED_TABLES = (MovedTable(orders), MovedTable(order_items), MovedTable(log_entries))
+MOVED_TABLES = (
+    MovedTable(orders),
+    MovedTable(order_items),
+    MovedTable(log_entries),
+    MovedTable(access_tokens, beside=".tokens"),
+)
 
 
 class Snapshot:

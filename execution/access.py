@@ -127,10 +127,12 @@ class Access:
             try:
                 self._update(await store.load())
                 problem = None
-            except Exception as error:
+            except TokenError as error:
                 if problem != str(error):
                     problem = str(error)
-                    logger.exception("changes of tokens are not noticed")
+                    logger.warning("changes of tokens are not noticed: %s", error)
+            except Exception:
+                logger.exception("changes of tokens are not noticed")
 
     def _update(self, tokens: Tokens) -> None:
         if tokens.all == self._tokens.all:

@@ -13,14 +13,17 @@ import pytest
 from sqlalchemy import make_url
 
 from app import run_service
+from db.move import move
 from db.move_source import MOVED_TABLES
-from db.tables import log_head, metadata
+from db.tables import access_metadata, log_head, metadata
+from db.tokens import Role
 from execution.migrate_commands import run_migrate_to
 from execution.settings import Settings
 from tests.support.databases import AnyDatabase, Cluster, PostgresDatabase, Rows, SqliteFile
 from tests.support.instances import Guests, first_cursor, watch
 from tests.support.orders import CREATE_ORDER, soup, soup_input
 from tests.support.server import ROOT, ServerProcess, clean_environment
+from tests.support.tokens import create_tokens, tokens_of
 from tests.support.waiting import DEADLINE_SECONDS, until, wait_until
 
 pytestmark = pytest.mark.postgres
@@ -248,10 +251,11 @@ def test_target_that_is_not_ours_or_not_there(
 def test_source_that_is_not_whole(
     source: SqliteFile, postgres: PostgresDatabase, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    ((version,),) = source.rows("SELECT version_num FROM alembic_version")
     source.change("UPDATE alembic_version SET version_num = '0000'")
     assert "another version" in refused(source, postgres.url, capsys)
     source.change(
-        "UPDATE alembic_version SET version_num = '0001'", "UPDATE log_head SET last_seq = 21"
+        f"UPDATE alembic_version SET version_num = '{version}'", "UPDATE log_head SET last_seq = 21"
     )
     assert "it has 20 of the 21" in refused(source, postgres.url, capsys)
     source.change("UPDATE log_head SET last_seq = 20", "UPDATE order_items SET quantity = 'many'")
@@ -266,6 +270,16 @@ def test_source_that_is_not_whole(
     assert postgres.rows("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
 
 
+async def test_devices_keep_their_tokens(source: SqliteFile, postgres: PostgresDatabase) -> None:
+    tokens = await create_tokens(source)
+    await move(source.path, postgres.url)
+    async with tokens_of(postgres) as store:
+        known = await store.load()
+    found = {role: known.verify(text) for role, text in tokens.items()}
+    assert {role: token and token.role for role, token in found.items()} == {r: r for r in Role}
+
+
 @pytest.mark.usefixtures("database_kind")
 def test_every_table_is_moved() -> None:
-    assert {moved.table for moved in MOVED_TABLES} | {log_head} == set(metadata.tables.values())
+    tables = {*metadata.tables.values(), *access_metadata.tables.values()}
+    assert {moved.table for moved in MOVED_TABLES} | {log_head} == tables

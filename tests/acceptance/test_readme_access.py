@@ -27,7 +27,7 @@ AFTER = {"python": "WebsocketsTransport(\n            URL, ", "js": "createClien
 @pytest.mark.timeout(180)
 def test_commands_and_screens_with_a_token(server: ServerProcess, tmp_path: Path) -> None:
     server.environment["PATH"] = f"{ROOT}/.venv/bin:{server.environment['PATH']}"
-    (commands,) = [text.splitlines() for text in blocks("sh") if "token create" in text]
+    (commands,) = [text.splitlines() for text in blocks("sh") if "token list" in text]
     token = None
     for command in commands[:2]:
         ended = subprocess.run(

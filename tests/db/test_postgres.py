@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, event, make_url
 
 from app import run_service
 from db.errors import StartError, UnavailableError
-from db.tables import metadata
+from db.tables import access_metadata, metadata
 from execution.answers import SharedAnswers
 from execution.settings import Settings
 from resolvers.context import Service
@@ -35,7 +36,8 @@ async def seen_up_to(service: Service, seq: int) -> None:
 
 async def test_migrations_make_the_tables_that_the_code_declares(service: Service) -> None:
     def differences(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+        context = MigrationContext.configure(connection)
+        return list(compare_metadata(context, cast("Any", [metadata, access_metadata])))
 
     async with writer_engine(service).connect() as connection:
         assert await connection.run_sync(differences) == []

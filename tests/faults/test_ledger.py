@@ -9,6 +9,8 @@ import pytest
 from tests.faults.footprint import RSS_TOLERANCE_BYTES, Footprint
 from tests.faults.ledger import Ledger, Verdict
 
+pytestmark = pytest.mark.sqlite
+
 TABLES = ("a", "b", "c", "d")
 
 
