@@ -46,6 +46,11 @@ class SharedOrderLog(OrderLog):
         # Shielded: the one who asked first may leave, the others still wait.
         await asyncio.shield(self._next_check)
 
+    def ensure_continuous(self) -> None:
+        """Refuse orders for good once the database was seen to be another."""
+        if self._replaced:
+            raise UnavailableError(_REPLACED)
+
     async def publish(self, entries: Sequence[LogEntry], head: LogHead) -> None:
         """Publish entries that this process has committed, after those that come before them."""
         if entries[0].seq > self._head.seq + 1:

@@ -27,6 +27,17 @@ ANONYMOUS = Caller(Role.MANAGER, None)
 _READ_SECONDS = 0.5
 _VERIFIED_MAX = 4096
 _BEARER = b"bearer "
+_MARKS_OF_PROXIES = frozenset(
+    {
+        b"forwarded",
+        b"via",
+        b"x-real-ip",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+        b"x-forwarded-server",
+    }
+)
 
 
 class Access:
@@ -159,7 +170,15 @@ def is_local(scope: Scope) -> bool:
     server, client = scope.get("server"), scope.get("client")
     if not server or not client:  # a Unix socket: whoever is behind it
         return False
-    return _are_loopback(server[0], client[0])
+    return _are_loopback(server[0], client[0]) and _is_direct(dict(scope.get("headers", ())))
+
+
+def _is_direct(headers: dict[bytes, bytes]) -> bool:
+    """Tell whether no proxy says that it brings a request from another machine."""
+    forwarded_for = headers.get(b"x-forwarded-for")
+    if forwarded_for is not None:
+        return all(is_loopback(part.strip()) for part in forwarded_for.decode("latin-1").split(","))
+    return _MARKS_OF_PROXIES.isdisjoint(headers)
 
 
 @lru_cache(maxsize=1024)

@@ -136,7 +136,11 @@ class LaneMiddleware:
             await self._app(scope, receive, send)
             return
         first = await _read(receive, self._lane.body_max_bytes)
-        whole = first["type"] == "http.request" and not first["more_body"]
+        whole = (
+            first["type"] == "http.request"
+            and not first["more_body"]
+            and len(first["body"]) <= self._lane.body_max_bytes
+        )
         answer = self._lane.begin(scope, first["body"]) if whole else None
         if answer is None:
             await self._app(scope, _beginning_with(first, receive), send)

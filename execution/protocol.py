@@ -5,7 +5,11 @@ answer is one write. Everything else goes uvicorn's way.
 """
 
 import asyncio
+import fcntl
+import sys
+import termios
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any, cast
 
 from starlette.types import Scope
@@ -48,6 +52,9 @@ class LaneProtocol(HttpToolsProtocol):
         self._since = self.loop.time()
         # The body so far of a request that may be one for the lane.
         self._body: bytearray | None = None
+        # How much of what was answered the client had not taken at the last look.
+        self._unsent = 0
+        self._has_headers = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first request."""
@@ -58,6 +65,12 @@ class LaneProtocol(HttpToolsProtocol):
         """Begin to wait for the rest of a request."""
         super().on_message_begin()
         self._since = self.loop.time()
+        self._has_headers = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; a trailer is none, and is thrown away (RFC 9110, 6.5.1)."""
+        if not self._has_headers:
+            super().on_header(name, value)
 
     def pause_writing(self) -> None:
         """Begin to wait for a client that doesn't read."""
@@ -74,7 +87,10 @@ class LaneProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def give_up_if_slow(self, patience_seconds: float) -> None:
-        """Drop a client that has kept us waiting: for a request, or for it to read an answer."""
+        """Drop a client that has kept us waiting: for a request, or for it to read on."""
+        unsent = _unsent_bytes(self.transport)
+        if unsent != self._unsent:  # it reads, however slowly
+            self._unsent, self._since = unsent, self.loop.time()
         if self.loop.time() - self._since < patience_seconds:
             return
         if self.transport.is_closing() or self.flow.write_paused:
@@ -84,6 +100,7 @@ class LaneProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Keep a request for the lane, or begin it uvicorn's way."""
+        self._has_headers = True
         if self._may_be_for_lane():
             self._body = bytearray()
         else:
@@ -165,3 +182,16 @@ class LaneProtocol(HttpToolsProtocol):
         if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()
+
+
+def _unsent_bytes(transport: asyncio.Transport) -> int:
+    """Return how much a client has yet to take; the kernel's part of it only if there is ours.
+
+    Ours alone would stand still for long on a slow line: the kernel takes megabytes at once.
+    """
+    unsent = transport.get_write_buffer_size()
+    if unsent:
+        with suppress(OSError):
+            queued = fcntl.ioctl(transport.get_extra_info("socket"), termios.TIOCOUTQ, bytes(4))
+            unsent += int.from_bytes(queued, sys.byteorder)
+    return unsent

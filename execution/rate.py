@@ -148,10 +148,7 @@ class Limiter:
         if self._spares_anonymous and caller is not None and caller.token_id is None:
             return None
         seconds = self._limit.seconds_to_wait(client_key(scope, caller))
-        if not seconds:
-            return None
-        rejections[RATE_LIMITED] += 1
-        return self._limit.error(seconds)
+        return self._limit.error(seconds) if seconds else None
 
 
 class RateLimited:
@@ -167,6 +164,7 @@ class RateLimited:
         if self._is_to_be_counted(scope):
             error = self._limiter.error_of(scope, scope["state"].get("caller"))
             if error is not None:
+                rejections[RATE_LIMITED] += 1
                 seconds = error["extensions"]["retryAfterSeconds"]
                 later = (b"retry-after", b"%d" % seconds)
                 await send_json(scope, send, 429, encode({"errors": [error]}), later)

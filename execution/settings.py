@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     client_timeout_seconds: float = Field(
         8,
         gt=0,
-        description="An HTTP client must send its whole request, begin to read the answer, and "
+        description="An HTTP client must send its whole request, take some of the answer, and "
         "send the next one within this time each, or it is disconnected",
     )
     websocket_max_operations: int = Field(

@@ -18,10 +18,12 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     SubscribeMessage,
 )
 
+from db.stats import rejections
 from execution import json
 from execution.admission import AdmittingHandler
 from execution.compiler import CompiledOperation
 from execution.messages import problem_of
+from execution.rate import RATE_LIMITED
 from resolvers.context import Context
 from resolvers.tell_time import whereabouts
 
@@ -113,6 +115,7 @@ class OperationHandler(AdmittingHandler):
     def _refusal(self) -> "GraphQLFormattedError | None":
         error = self._view.door.limiter.error_of(self.websocket.ws.scope, self.context.caller)
         if error is not None:
+            rejections[RATE_LIMITED] += 1
             return error
         most = self._view.settings.websocket_max_operations
         if len(self.operations) >= most:

@@ -184,7 +184,9 @@ async def test_clients_address_is_the_one_that_the_proxy_saw(
 
 @pytest.mark.parametrize("proxies", ["192.0.2.0/24, 2001:db8::1", ""])
 async def test_only_the_proxies_that_are_named_are_trusted(tmp_path: Path, proxies: str) -> None:
-    with ServerProcess(tmp_path, trusted_proxies=proxies, log_format="json") as server:
+    with ServerProcess(
+        tmp_path, trusted_proxies=proxies, log_format="json", allow_anonymous=True
+    ) as server:
         claimed = {"x-forwarded-for": "203.0.113.6"}
         async with open_screen(server.socket_url, additional_headers=claimed):
             assert clients(server) == {"127.0.0.1"}

@@ -40,7 +40,7 @@ def test_commands_and_screens_with_a_token(server: ServerProcess, tmp_path: Path
         assert ended.returncode == 0, ended.stderr
         token = token or ended.stdout.strip()
     assert token is not None
-    assert commands[2] == "python app.py token revoke grill"
+    assert commands[2] == ".venv/bin/python app.py token revoke grill"
     headers = {"authorization": f"Bearer {server.command(*_other_token()).stdout.strip()}"}
     wait_until(lambda: "first token" in server.log, "the server to be closed")
 

@@ -1,7 +1,9 @@
 """HTTP connections as bytes: requests in pieces, pipelined or slow, clients that don't read."""
 
 import json
+import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,21 +37,30 @@ def order(table: str) -> dict[str, object]:
 class RawClient:
     """A client that says exactly what it is told to."""
 
-    def __init__(self, server: ServerProcess) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", server.port), DEADLINE_SECONDS)
+    def __init__(self, server: ServerProcess, receive_bytes: int | None = None) -> None:
+        self._socket = socket.socket()
+        self._socket.settimeout(DEADLINE_SECONDS)
+        if receive_bytes is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self._socket.connect(("127.0.0.1", server.port))
         self._file = self._socket.makefile("rb")
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
-    def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """Read one response: status, headers and body."""
+    def answer(self, pause_seconds: float = 0) -> tuple[int, dict[str, str], bytes]:
+        """Read one response: status, headers and body, with a pause after each part of it."""
         status = int(self._file.readline().split()[1])
         headers: dict[str, str] = {}
         while line := self._file.readline().strip():
             name, _, value = line.decode().partition(":")
             headers[name.lower()] = value.strip()
-        return status, headers, self._file.read(int(headers.get("content-length", "0")))
+        left, parts = int(headers.get("content-length", "0")), []
+        while left and (part := self._file.read(min(left, 16_384))):
+            parts.append(part)
+            left -= len(part)
+            time.sleep(pause_seconds)
+        return status, headers, b"".join(parts)
 
     def data(self) -> dict[str, object]:
         status, _, body = self.answer()
@@ -70,8 +81,8 @@ class RawClient:
 
 
 @contextmanager
-def connected(server: ServerProcess) -> Iterator[RawClient]:
-    client = RawClient(server)
+def connected(server: ServerProcess, receive_bytes: int | None = None) -> Iterator[RawClient]:
+    client = RawClient(server, receive_bytes)
     try:
         yield client
     finally:
@@ -254,3 +265,45 @@ def test_pings_of_a_client_that_does_not_read_end_its_socket(shared_server: Serv
                 break
         else:
             pytest.fail("the server goes on answering a client that doesn't read")
+
+
+def test_client_that_reads_slowly_gets_all_of_it(impatient_server: ServerProcess) -> None:
+    """It may take longer than the service waits for one that doesn't read at all."""
+    names = [{"name": "x" * 100, "quantity": 1}] * 100
+    large = {"query": CREATE_ORDER, "variables": {"input": {"table": "1", "items": names}}}
+    page = "orders(first: 200) { nodes { items { name } } }"
+    with connected(impatient_server) as client:
+        for _ in range(30):
+            client.send(request(large))
+            client.data()
+    began = time.monotonic()
+    with connected(impatient_server, receive_bytes=16_384) as client:
+        client.send(request({"query": "{" + " ".join(f"a{n}: {page}" for n in range(15)) + "}"}))
+        status, _, body = client.answer(pause_seconds=0.01)
+    assert status == 200
+    assert len(json.loads(body)["data"]) == 15
+    assert time.monotonic() - began > 2 * 0.5, "so slowly that it shows something"
+
+
+@pytest.mark.parametrize("headers", ["X-Forwarded-For: 127.0.0.1\r\n", ""], ids=["asgi", "lane"])
+def test_body_over_the_limit_is_refused_on_every_way(
+    shared_server: ServerProcess, headers: str
+) -> None:
+    for size in (131_072, 131_073, 180_000):
+        head, _, body = request(ORDERS, headers=headers).partition(b"\r\n\r\n")
+        body += b" " * (size - len(body))
+        head = re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % size, head)
+        with connected(shared_server) as client:
+            client.send(head + b"\r\n\r\n" + body)
+            assert client.answer()[0] == (200 if size == 131_072 else 413), size
+
+
+def test_trailers_are_no_headers(shared_server: ServerProcess) -> None:
+    body = json.dumps(ORDERS).encode()
+    whole = (
+        b"POST /graphql HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\nhost: localhost\r\n\r\n"
+    )
+    with connected(shared_server) as client:
+        client.send(whole % (len(body), body))
+        assert client.answer()[0] == 403

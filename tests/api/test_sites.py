@@ -154,7 +154,7 @@ def test_probes_may_use_any_name(listing: ServerProcess) -> None:
 def test_behind_a_proxy_the_page_s_scheme_counts(listing: ServerProcess) -> None:
     host = {"host": "bistro.example.com", "origin": "https://bistro.example.com"}
     assert refusal(listing.http.post("/graphql", json=LIST, headers=host))[0] == 403
-    proxied = {**host, "x-forwarded-proto": "https"}
+    proxied = {**host, "x-forwarded-proto": "https", "x-forwarded-for": "127.0.0.1"}
     assert listing.http.post("/graphql", json=LIST, headers=proxied).status_code == 200
 
 

@@ -247,6 +247,9 @@ async def test_database_that_went_back_in_time_is_refused_for_good(
         postgres.change("UPDATE log_head SET last_seq = 9, last_order_id = 9")
         with pytest.raises(UnavailableError, match="replaced"):
             await get_order(service, "1")
+        with pytest.raises(UnavailableError):
+            await service.writer.create_order(soup())
+        assert postgres.rows("SELECT max(id) FROM orders") == [(1,)]
 
 
 @pytest.mark.parametrize(
