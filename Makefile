@@ -1,6 +1,8 @@
 # `make` alone lists the targets.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests wait more than they compute; a file at a time, as some of a file share a server.
+PARALLEL := -n logical --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-generic faults soak check format bench schema lock
@@ -44,10 +46,10 @@ test: .venv/installed-dev ## Run every test
 	@for tool in nginx openssl pgbouncer; do PATH="$$PATH:/usr/sbin" command -v $$tool >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -q -y $$tool; } \
 		|| echo "docs/operations.md and docs/several-instances.md are not tested in full: $$tool is missing."; done
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-generic: .venv/installed-dev ## Run the tests of the API again, with nothing compiled
-	BISTRO92_TEST_COMPILED=false $(BIN)/python -m pytest tests/api tests/acceptance
+	BISTRO92_TEST_COMPILED=false $(BIN)/python -m pytest $(PARALLEL) tests/api tests/acceptance
 
 faults: .venv/installed-dev ## Cause every fault in a real server, many times (ONLY=disk: one of them)
 	@command -v cc >/dev/null || { echo "A C compiler is missing: it makes commits fail."; exit 1; }
