@@ -43,9 +43,9 @@ async def test_client_that_disconnects_loses_nothing(server: ServerProcess) -> N
 
 
 def test_too_many_waiting_orders_are_refused_at_once(tmp_path: Path, database: AnyDatabase) -> None:
-    with ServerProcess(
-        tmp_path, database, writer_queue_max_orders=5, busy_timeout_ms=2500
-    ) as server:
+    # One at a time: a batch takes as many as happen to wait when it begins.
+    settings = {"writer_queue_max_orders": 5, "writer_batch_max_orders": 1, "busy_timeout_ms": 2500}
+    with ServerProcess(tmp_path, database, **settings) as server:
 
         def place(_: int) -> str | None:
             began = time.monotonic()
