@@ -17,7 +17,7 @@ from pathlib import Path
 from db.cursor import EPOCH_BYTES
 from db.errors import BackupError
 from db.lock import exclusive_lock
-from db.soundness import LogSize, check
+from db.soundness import LogSize, check, open_reading
 
 # What SQLite keeps beside a database. The log and the journal belong to the one that made them:
 # SQLite would apply them to whatever file has the name.
@@ -67,15 +67,10 @@ def restore(backup: Path, database: Path) -> tuple[LogSize, Path | None]:
     return size, kept
 
 
-def _open_reading(database: Path) -> sqlite3.Connection:
-    """Connect as one that can't write, and that leaves the write-ahead log when it closes."""
-    return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
-
-
 def _copy(source: Path, target: Path) -> None:
     """Copy a database, its write-ahead log included, as one snapshot."""
     with (
-        closing(_open_reading(source)) as reading,
+        closing(open_reading(source)) as reading,
         closing(sqlite3.connect(target)) as writing,
     ):
         # The copy is synced as a whole, and worth nothing before: SQLite needn't take care.
@@ -115,7 +110,7 @@ def _empty_wal(database: Path) -> None:
     A broken one is not touched: it and its log are both kept, for whoever can still mend them.
     """
     try:
-        with closing(_open_reading(database)) as connection:
+        with closing(open_reading(database)) as connection:
             if connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
                 return
         with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS)) as connection:

@@ -36,12 +36,22 @@ async def migrate(engine: AsyncEngine, name: str, migrations: Path = MIGRATIONS)
 
 def upgrade(connection: Connection, name: str, migrations: Path = MIGRATIONS) -> None:
     """Apply all missing migrations in a transaction that the caller has begun: see `migrate`."""
-    config = Config()
-    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    config = _config(migrations)
     # env.py runs on this connection, inside the transaction that the caller began.
     config.attributes["connection"] = connection
     _refuse_foreign(connection, name, ScriptDirectory.from_config(config))
     command.upgrade(config, "head")
+
+
+def scripts() -> ScriptDirectory:
+    """Return this version's migrations."""
+    return ScriptDirectory.from_config(_config(MIGRATIONS))
+
+
+def _config(migrations: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    return config
 
 
 def _refuse_foreign(connection: Connection, name: str, scripts: ScriptDirectory) -> None:

@@ -12,23 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Table
 
 from db.errors import MoveError
-from db.migrate import MIGRATIONS
+from db.migrate import scripts
 from db.records import LogHead
+from db.soundness import gap, is_bistro92, open_reading
 from db.tables import access_tokens, log_entries, order_items, orders
 
 Row = tuple[Any, ...]
 
 _HEAD = "SELECT epoch, last_seq, last_order_id FROM log_head"
-# Numbers have no gaps, and the head is the last of each: else something is missing or too much.
-_EXTENTS = (
-    "SELECT count(*), coalesce(min(seq), 1), coalesce(max(seq), 0) FROM log_entries",
-    "SELECT count(*), coalesce(min(id), 1), coalesce(max(id), 0) FROM orders",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +80,7 @@ def open_snapshot(path: Path, tables: Iterable[MovedTable] = MOVED_TABLES) -> It
     try:
         with ExitStack() as stack:
             files = {
-                end: stack.enter_context(closing(_open_reading(Path(f"{path}{end}"))))
+                end: stack.enter_context(closing(_begin_reading(Path(f"{path}{end}"))))
                 for end in {table.beside for table in tables} | {""}
                 if not end or Path(f"{path}{end}").exists()
             }
@@ -99,17 +93,15 @@ def open_snapshot(path: Path, tables: Iterable[MovedTable] = MOVED_TABLES) -> It
 def newest_order(path: Path) -> int:
     """Return the number of the newest order now, 0 if it can't be read."""
     try:
-        with closing(_open_reading(path)) as connection:
+        with closing(_begin_reading(path)) as connection:
             return _read_head(connection).order_id
     except sqlite3.Error:
         return 0
 
 
-def _open_reading(path: Path) -> sqlite3.Connection:
-    """Connect as one that can't write, and begin to read: the snapshot is that of this moment."""
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
-    )
+def _begin_reading(path: Path) -> sqlite3.Connection:
+    """Connect, and begin to read: the snapshot is that of this moment."""
+    connection = open_reading(path)
     connection.execute("PRAGMA mmap_size=0")
     connection.execute("BEGIN")
     connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -117,27 +109,19 @@ def _open_reading(path: Path) -> sqlite3.Connection:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    if not {"alembic_version", "log_head"} <= {name for (name,) in tables}:
+    if not is_bistro92(connection):
         raise MoveError(f"{path} is not a database of Bistro92.")
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    expected = ScriptDirectory.from_config(config).get_current_head()
+    expected = scripts().get_current_head()
     for (revision,) in connection.execute("SELECT version_num FROM alembic_version"):
         if revision != expected:
             raise MoveError(
                 f"{path} has the tables of another version of Bistro92 (revision {revision}; this "
                 f"version's is {expected}). Serve it with this version once, which migrates it."
             )
-    _check_log(connection, path)
-
-
-def _check_log(connection: sqlite3.Connection, path: Path) -> None:
     head = _read_head(connection)
-    for last, extent in zip((head.seq, head.order_id), _EXTENTS, strict=True):
-        count, first, newest = connection.execute(extent).fetchone()
-        if newest != last or count != last - first + 1:
-            raise MoveError(f"{path} is damaged: it has {count} of the {last} that it counts.")
+    if missing := gap(connection, head.seq, head.order_id):
+        count, last = missing
+        raise MoveError(f"{path} is damaged: it has {count} of the {last} that it counts.")
 
 
 def _read_head(connection: sqlite3.Connection) -> LogHead:

@@ -1,5 +1,6 @@
 """How messages leave on a socket."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -11,6 +12,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from execution import json
 from execution.frames import EXTENSION
 
+_CLOSE_TIMEOUT_SECONDS = 1.0
 _CLOSE_REASON_MAX_BYTES = 123  # RFC 6455: a control frame's payload is 125 bytes, two are the code
 
 
@@ -46,6 +48,17 @@ class TextAdapter(ASGIWebSocketAdapter):
         frames = self.ws.scope["extensions"].get(EXTENSION)
         if frames is not None:
             frames["abort"]()
+
+    async def close_or_abort(self, code: int, reason: str) -> bool:
+        """Close the socket, or drop it if its peer doesn't read; tell whether it was closed."""
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
+                await self.close(code, reason)
+        except TimeoutError:
+            # Not even the close frame can be sent. What a screen missed is in the log.
+            self.abort()
+            return False
+        return True
 
     async def close(self, code: int, reason: str) -> None:
         """Close the socket; a reason that doesn't fit a close frame is made to fit."""

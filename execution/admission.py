@@ -18,8 +18,6 @@ from resolvers.context import Context
 if TYPE_CHECKING:
     from execution.view import GraphQLView
 
-_CLOSE_TIMEOUT_SECONDS = 1.0
-
 
 class AdmittingHandler(BaseGraphQLTransportWSHandler[Context, None]):
     """Strawberry's handler with a caller, who is unknown before `connection_init`."""
@@ -33,7 +31,7 @@ class AdmittingHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await super().handle()
         finally:
             if self.context.caller is not None:
-                self._graphql_view.door.access.unwatch(self.context.caller, self._dismiss)
+                self._view.door.access.unwatch(self.context.caller, self._dismiss)
             if self._dismissal is not None:
                 await asyncio.wait({self._dismissal})
 
@@ -42,7 +40,7 @@ class AdmittingHandler(BaseGraphQLTransportWSHandler[Context, None]):
         payload = message.get("payload", {})
         is_first = not self.connection_init_received and not self.connection_timed_out
         if is_first and isinstance(payload, dict):
-            access = self._graphql_view.door.access
+            access = self._view.door.access
             caller = access.caller_of(self.websocket.ws.scope, _authorization(payload))
             if caller is None:
                 self.connection_init_received = True
@@ -60,16 +58,11 @@ class AdmittingHandler(BaseGraphQLTransportWSHandler[Context, None]):
         self._dismissal = asyncio.create_task(self._close(reason), name="bistro92-dismissal")
 
     async def _close(self, reason: str) -> None:
-        try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
-                with suppress(WebSocketDisconnected):
-                    await self.websocket.close(4403, reason)
-        except TimeoutError:
-            # A peer that doesn't read must not keep the socket by it.
-            self.websocket.abort()
+        with suppress(WebSocketDisconnected):
+            await self.websocket.close_or_abort(4403, reason)
 
     @property
-    def _graphql_view(self) -> "GraphQLView":
+    def _view(self) -> "GraphQLView":
         return cast("GraphQLView", self.view)
 
 

@@ -30,11 +30,7 @@ from resolvers.tell_time import whereabouts
 if TYPE_CHECKING:
     from graphql import GraphQLError, GraphQLFormattedError
 
-    from execution.view import GraphQLView
-
 logger = logging.getLogger("bistro92.websocket")
-
-_CLOSE_TIMEOUT_SECONDS = 1.0
 
 
 class OperationHandler(AdmittingHandler):
@@ -75,14 +71,9 @@ class OperationHandler(AdmittingHandler):
             except (TimeoutError, WebSocketDisconnected):
                 pass
             await asyncio.sleep(next_at - loop.time())
-        try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
-                await self.websocket.close(4408, "No sign of life")
-        except TimeoutError:
-            # Not even the close frame can be sent. What the screen missed is in the log.
+        if not await self.websocket.close_or_abort(4408, "No sign of life"):
             given_up = "socket given up: the peer does not read"
             logger.info(given_up, extra={"request_id": self.context.request_id})
-            self.websocket.abort()
             self._given_up = True
             if serving is not None:
                 serving.cancel()
@@ -189,10 +180,6 @@ class OperationHandler(AdmittingHandler):
 
     def _is_mutation(self, operation: Operation[Context, None]) -> bool:
         return self._view.operations.is_mutation(operation.query, operation.operation_name)
-
-    @property
-    def _view(self) -> "GraphQLView":
-        return cast("GraphQLView", self.view)
 
     async def handle_task_exception(self, error: Exception) -> None:
         """Log what ended an operation, unless it is only that the client left."""

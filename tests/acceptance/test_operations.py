@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from execution.settings import ENV_PREFIX, Settings
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
+from tests.support.programs import find
 from tests.support.screen import Screen, open_screen
 from tests.support.server import ROOT, ServerProcess, free_port
 from tests.support.waiting import wait_until
@@ -23,15 +23,6 @@ from tests.support.waiting import wait_until
 MANUAL = (ROOT / "docs/operations.md").read_text()
 (SITE,) = re.findall(r"^```nginx\n(.*?)^```$", MANUAL, re.M | re.S)
 PING_SECONDS = 0.25
-
-
-def find(program: str) -> str:
-    """Return a program's path; without it a test is skipped, but never where nothing may be."""
-    found = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    if found is None and "BISTRO92_TEST_NOTHING_SKIPPED" not in os.environ:
-        pytest.skip(f"{program} is not installed (apt-get install {program})")
-    assert found, f"{program} is not installed"
-    return found
 
 
 def certify(folder: Path) -> None:
