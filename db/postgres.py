@@ -28,6 +28,10 @@ _DRIVER = "postgresql+asyncpg"
 _CONNECT_TIMEOUT_SECONDS = 3.0
 _READ_TIMEOUT_SECONDS = 5.0
 _CLOSE_TIMEOUT_SECONDS = 1.0
+_CHECKED_SETTINGS = (
+    *("fsync", "full_page_writes", "synchronous_commit"),
+    "default_transaction_isolation",
+)
 # Any number that no other program on the same database is likely to use: "bistro92" in ASCII.
 _MIGRATION_LOCK = 0x62697374726F3932
 
@@ -200,12 +204,18 @@ async def _check(target: Target, name: str) -> None:
         try:
             settings = {
                 setting: await connection.fetchval(f"SHOW {setting}")
-                for setting in ("fsync", "full_page_writes", "synchronous_commit")
+                for setting in _CHECKED_SETTINGS
             }
         finally:
             connection.terminate()
     except DATABASE_FAILURES as error:
         raise StartError(f"The database {name} can't be reached: {_reason(error)}.") from error
+    if settings["default_transaction_isolation"] != "read committed":
+        # A batch has to see what others have committed while it waited for the log's head.
+        raise StartError(
+            f"default_transaction_isolation is '{settings['default_transaction_isolation']}' in "
+            f"{name}; Bistro92 needs 'read committed', for its user or for the database."
+        )
     for setting in ("fsync", "full_page_writes"):
         if settings[setting] != "on":
             logger.warning("%s is off in %s: a power cut can lose orders", setting, name)

@@ -124,10 +124,10 @@ async def test_order_is_seen_although_no_hint_arrives(
         await seen_up_to(following, 1)
 
 
-async def test_instance_that_stands_still_with_the_head_holds_up_nobody_for_long(
+async def test_instance_that_stands_still_holds_up_nobody(
     postgres: PostgresDatabase, tmp_path: Path
 ) -> None:
-    """It is stopped while its transaction sleeps in the server, and so ends in nobody's hands."""
+    """It is stopped while the server stores its batch: the log's head is not in its hands."""
     with Instances(tmp_path, postgres, 2) as (stuck, other):
         postgres.change(
             "CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS "
@@ -136,25 +136,50 @@ async def test_instance_that_stands_still_with_the_head_holds_up_nobody_for_long
             "WHEN (NEW.table_name = 'slow') EXECUTE FUNCTION sleep()",
         )
         waiting = asyncio.create_task(
-            asyncio.to_thread(stuck.execute, CREATE_ORDER, input=soup_input("slow", "k"))
+            asyncio.to_thread(stuck.execute, CREATE_ORDER, input=soup_input("slow"))
         )
         is_asleep = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
         await until(lambda: bool(postgres.rows(is_asleep)), "the transaction")
         stuck.process.suspend()
         placed = await asyncio.to_thread(other.data, CREATE_ORDER, input=soup_input())
-        assert placed["createOrder"]["order"]["id"] == "1"
         stuck.process.resume()
-        refused = await waiting
-        assert "errors" in refused, stuck.log
-        assert refused["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
-        again = stuck.data(CREATE_ORDER, input=soup_input("slow", "k"))
-        assert again["createOrder"]["order"]["id"] == "2"
+        answered = await waiting
+    assert placed["createOrder"]["order"]["id"] == "2"
+    assert answered["data"]["createOrder"]["order"]["id"] == "1"
+
+
+async def test_batch_that_fails_while_it_is_committed_is_not_acknowledged(
+    service: Service, postgres: PostgresDatabase
+) -> None:
+    """The server has answered with the batch's numbers before it commits."""
+    postgres.change(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'too late'; END $$",
+        "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW WHEN (NEW.table_name = 'late') EXECUTE FUNCTION refuse()",
+    )
+    with pytest.raises(UnavailableError):
+        await service.writer.create_order(soup("late"))
+    assert service.log.head.seq == 0
+    assert (await service.writer.create_order(soup())).id == 1
+    assert postgres.rows("SELECT id, table_name FROM orders") == [(1, "1")]
+
+
+async def test_database_whose_transactions_see_one_state_only_is_refused(
+    open_service: OpenService, postgres: PostgresDatabase
+) -> None:
+    """A batch has to see what was committed while it waited for the log's head."""
+    (name,) = postgres.rows("SELECT current_database()")[0]
+    postgres.change(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    with pytest.raises(StartError, match=r"default_transaction_isolation.*'read committed'"):
+        async with open_service():
+            pass
 
 
 @asynccontextmanager
 async def relay(postgres: PostgresDatabase, port: list[int]) -> AsyncIterator[asyncio.Event]:
-    """Pass bytes on, until the event is set: from then on a commit's answer is lost."""
-    lose_commits = asyncio.Event()
+    """Pass bytes on, until the event is set: from then on a batch's answer is lost."""
+    lose_answers = asyncio.Event()
     url = make_url(postgres.url)
     writers: list[asyncio.StreamWriter] = []
 
@@ -171,7 +196,7 @@ async def relay(postgres: PostgresDatabase, port: list[int]) -> AsyncIterator[as
             source: asyncio.StreamReader, to: asyncio.StreamWriter, request: bool
         ) -> None:
             while data := await source.read(65536):
-                if request and lose_commits.is_set() and b"COMMIT\x00" in data:
+                if request and lose_answers.is_set() and b"order_created" in data:
                     lost.set()
                 if not request and lost.is_set():
                     break
@@ -183,7 +208,7 @@ async def relay(postgres: PostgresDatabase, port: list[int]) -> AsyncIterator[as
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port.append(server.sockets[0].getsockname()[1])
     try:
-        yield lose_commits
+        yield lose_answers
     finally:
         server.close()
         for writer in writers:
@@ -194,7 +219,7 @@ async def test_commit_whose_answer_is_lost_is_not_acknowledged_but_published_onc
     postgres: PostgresDatabase,
 ) -> None:
     port: list[int] = []
-    async with relay(postgres, port) as lose_commits:
+    async with relay(postgres, port) as lose_answers:
         url = make_url(postgres.url)
         through = url.set(host="127.0.0.1", port=port[0]).difference_update_query(["host"])
         settings = Settings.model_validate(
@@ -202,10 +227,10 @@ async def test_commit_whose_answer_is_lost_is_not_acknowledged_but_published_onc
         )
         async with run_service(settings) as service:
             first = await service.writer.create_order(soup())
-            lose_commits.set()
+            lose_answers.set()
             with pytest.raises(UnavailableError):
                 await service.writer.create_order(soup(key="k"))
-            lose_commits.clear()
+            lose_answers.clear()
             await seen_up_to(service, 2)
             again = await service.writer.create_order(soup(key="k"))
             third = await service.writer.create_order(soup())

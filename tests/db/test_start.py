@@ -13,7 +13,7 @@ from app import run_service
 from db.engines import create_migration_engine, sqlite_path
 from db.errors import StartError
 from db.lock import exclusive_lock
-from db.migrate import MIGRATIONS, migrate
+from db.migrate import MIGRATIONS, migrate, scripts
 from db.tables import metadata
 from execution.settings import Settings
 from resolvers.context import Service
@@ -52,7 +52,7 @@ async def test_failing_migration_changes_nothing(sqlite_file: Path, tmp_path: Pa
     folder = copy_of_migrations(tmp_path)
     (folder / "versions" / "9001_fails.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision = '9001', '0002'\n"
+        f"revision, down_revision = '9001', '{scripts().get_current_head()}'\n"
         "def upgrade():\n"
         "    op.execute('CREATE TABLE half_done (id INTEGER)')\n"
         "    op.execute('INSERT INTO nowhere VALUES (1)')\n"
@@ -182,7 +182,7 @@ async def test_migration_may_copy_a_table_that_others_point_to(
     (folder / "versions" / "9001_copies.py").write_text(
         "from alembic import op\n"
         "import sqlalchemy as sa\n"
-        "revision, down_revision = '9001', '0002'\n"
+        f"revision, down_revision = '9001', '{scripts().get_current_head()}'\n"
         "def upgrade():\n"
         "    with op.batch_alter_table('orders', recreate='always') as table:\n"
         "        table.add_column(sa.Column('note', sa.String()))\n"

@@ -1,6 +1,7 @@
 """The writer: what it promises its callers, with a second connection as the witness."""
 
 import asyncio
+import random
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -257,6 +258,26 @@ async def test_same_key_and_different_order_is_refused(
     with pytest.raises(IdempotencyKeyReusedError):
         await service.writer.create_order(soup("2", key="k"))
     assert stored_ids(database) == [1, 2]
+
+
+async def test_old_new_and_repeated_keys_in_one_batch_get_the_numbers_that_are_stored(
+    service: Service, database: AnyDatabase
+) -> None:
+    dice = random.Random(7)
+    answered: dict[str, Order] = {}
+    for number in range(40):
+        keys = [dice.choice([None, *"abcdefghijklmnop"]) for _ in range(dice.randrange(1, 30))]
+        together = await asyncio.gather(
+            *(service.writer.create_order(soup(key or f"{number}", key=key)) for key in keys)
+        )
+        for key, order in zip(keys, together, strict=True):
+            name = f"order {order.id}" if key is None else f"key {key}"
+            assert answered.setdefault(name, order) == order
+    orders = sorted(answered.values(), key=lambda order: order.id)
+    assert [order.id for order in orders] == list(range(1, len(orders) + 1))
+    rows = database.rows("SELECT id, seq, table_name FROM orders ORDER BY id")
+    assert rows == [(order.id, order.seq, order.table) for order in orders]
+    assert service.log.head.seq == len(orders)
 
 
 async def test_key_holds_after_a_restart(open_service: OpenService, database: AnyDatabase) -> None:
