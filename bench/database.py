@@ -43,9 +43,12 @@ def cursors(path: Path, around: int, distance: int) -> list[str]:
     """Return the cursors of the entries near a place in the log."""
     connection = sqlite3.connect(path)
     (epoch,) = connection.execute("SELECT epoch FROM log_head").fetchone()
+    entries = connection.execute(
+        "SELECT seq, created_at_us FROM log_entries WHERE seq >= ? AND seq < ? ORDER BY seq",
+        (around - distance, around + distance),
+    ).fetchall()
     connection.close()
-    places = range(around - distance, around + distance)
-    return [encode_cursor(bytes.fromhex(epoch), place) for place in places]
+    return [encode_cursor(bytes.fromhex(epoch), *entry) for entry in entries]
 
 
 def _menu() -> list[tuple[int, int, str, int]]:

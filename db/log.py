@@ -62,9 +62,6 @@ class OrderLog:
         longer, self._longer = self._longer, asyncio.Event()
         longer.set()
 
-    def ensure_continuous(self) -> None:
-        """Raise `UnavailableError` if what is committed now could not be published."""
-
     async def publish(self, entries: Sequence[LogEntry], head: LogHead) -> None:
         """Publish what this process has committed. For the writer only."""
         self.append(entries, head)

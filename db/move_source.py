@@ -22,7 +22,10 @@ from db.tables import access_tokens, log_entries, order_items, orders
 
 Row = tuple[Any, ...]
 
-_HEAD = "SELECT epoch, last_seq, last_order_id FROM log_head"
+_HEAD = (
+    "SELECT epoch, last_seq, last_order_id, coalesce(created_at_us, 0) "
+    "FROM log_head LEFT JOIN log_entries ON seq = last_seq"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,5 +128,5 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _read_head(connection: sqlite3.Connection) -> LogHead:
-    ((epoch, seq, order_id),) = connection.execute(_HEAD)
-    return LogHead(bytes.fromhex(epoch), seq, order_id)
+    ((epoch, *numbers),) = connection.execute(_HEAD)
+    return LogHead(bytes.fromhex(epoch), *numbers)

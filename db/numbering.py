@@ -40,10 +40,10 @@ class Batch:
 
     def _number(self, new: NewOrder) -> Order:
         epoch, seq, order_id = self.head.epoch, self.head.seq + 1, self.head.order_id + 1
-        cursor = encode_cursor(epoch, seq)
+        cursor = encode_cursor(epoch, seq, self._created_at_us)
         order = Order(order_id, seq, new.table, new.items, self._created_at, cursor)
-        self.head = LogHead(epoch, seq, order_id)
-        self.entries.append(LogEntry(seq, EntryKind.ORDER_CREATED, order))
+        self.head = LogHead(epoch, seq, order_id, self._created_at_us)
+        self.entries.append(LogEntry(seq, EntryKind.ORDER_CREATED, order, self._created_at_us))
         self._keys.append(new.idempotency_key)
         return order
 
@@ -65,5 +65,4 @@ class Batch:
 
     def entry_rows(self) -> list[tuple[Any, ...]]:
         """Rows for the log, in the order of its columns."""
-        at = self._created_at_us
-        return [(entry.seq, str(entry.kind), entry.order.id, at) for entry in self.entries]
+        return [(e.seq, str(e.kind), e.order.id, e.created_at_us) for e in self.entries]

@@ -26,7 +26,9 @@ CHANNEL = "bistro92_log"
 
 # Beyond the wait for the row: a batch that takes longer is given up.
 _STORE_TIMEOUT_SECONDS = 3.0
-_STORE = "SELECT * FROM bistro92_store_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+_STORE = (
+    "SELECT * FROM bistro92_store_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+)
 
 
 class PostgresStore:
@@ -60,15 +62,20 @@ class PostgresStore:
     ) -> Stored:
         rows = await driver.fetch(
             _STORE,
-            *(published.epoch.hex(), published.seq, *_columns(_first_of_each_key(new))),
+            *(published.epoch.hex(), published.seq, published.created_at_us),
+            *_columns(_first_of_each_key(new)),
             *(EntryKind.ORDER_CREATED, CHANNEL, self._origin, self._busy_timeout_ms),
         )
-        head = _head(rows[0], published)
+        first = rows[0]
+        if not first["continues"]:
+            raise UnavailableError("The database was replaced under the running service.")
+        # Its entry's time is of no use here: a batch gives its own.
+        head = LogHead(published.epoch, first["last_seq"], first["last_order_id"], 0)
         keyed = {row["idempotency_key"]: _order(row, head.epoch) for row in rows if row["id"]}
         # The same numbers once more: the function counts as a batch does.
-        batch = Batch(head, keyed, created_at_us=rows[0]["now_us"])
+        batch = Batch(head, keyed, created_at_us=first["now_us"])
         outcomes = [batch.place(order) for order in new]
-        if len(batch.entries) != rows[0]["stored"]:
+        if len(batch.entries) != first["stored"]:
             raise UnavailableError("The batch was not numbered as it was stored.")
         return Stored(outcomes, [(batch.entries, batch.head)] if batch.entries else [])
 
@@ -94,15 +101,8 @@ def _columns(new: Sequence[NewOrder]) -> list[Sequence[Any]]:
     return [*zip(*orders, strict=True), *zip(*items, strict=True)]
 
 
-def _head(row: Any, published: LogHead) -> LogHead:
-    head = LogHead(bytes.fromhex(row["epoch"]), row["last_seq"], row["last_order_id"])
-    if head.epoch != published.epoch or head.seq < published.seq:
-        raise UnavailableError("The database was replaced under the running service.")
-    return head
-
-
 def _order(row: Any, epoch: bytes) -> Order:
     items = tuple(OrderItem(name, quantity) for name, quantity in json.loads(row["items"]))
     created_at = to_datetime(row["created_at_us"])
-    cursor = encode_cursor(epoch, row["seq"])
+    cursor = encode_cursor(epoch, row["seq"], row["created_at_us"])
     return Order(row["id"], row["seq"], row["table_name"], items, created_at, cursor)

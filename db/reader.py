@@ -46,7 +46,7 @@ def _page_statement(*, of_table: bool, newest_first: bool) -> Select[Any]:
 
 def _entries_statement() -> Select[Any]:
     page = (
-        select(log_entries.c.seq, log_entries.c.kind, log_entries.c.order_id)
+        select(log_entries)
         .where(
             log_entries.c.seq > bindparam("after"),
             log_entries.c.seq <= bindparam("up_to"),
@@ -62,6 +62,7 @@ def _entries_statement() -> Select[Any]:
             order_items.c.quantity,
             page.c.seq.label("entry_seq"),
             page.c.kind,
+            page.c.created_at_us,
         )
         .join_from(page, orders, orders.c.id == page.c.order_id)
         .join(order_items, order_items.c.order_id == orders.c.id)
@@ -78,7 +79,15 @@ _PAGES = {
 _ANY = select(orders.c.id).where(*_BETWEEN).limit(1)
 _ANY_OF_TABLE = _ANY.where(orders.c.table_name == bindparam("table"))
 _ENTRIES = _entries_statement()
-_HEAD = select(log_head.c.epoch, log_head.c.last_seq, log_head.c.last_order_id)
+_HEAD = select(
+    log_head.c.epoch,
+    log_head.c.last_seq,
+    log_head.c.last_order_id,
+    select(log_entries.c.created_at_us)
+    .where(log_entries.c.seq == log_head.c.last_seq)
+    .scalar_subquery()
+    .label("created_at_us"),
+)
 _SEQ_OF_ORDER = select(orders.c.seq).where(orders.c.id == bindparam("id"))
 _ORDER = _with_items(
     select(*_ORDER_COLUMNS)
@@ -100,13 +109,16 @@ def _to_orders(rows: Iterable[Any], epoch: bytes) -> Iterator[tuple[Any, Order]]
         order_id, seq, table, created_at_us = first[:4]
         items = tuple(OrderItem(line.name, line.quantity) for line in lines)
         created_at = to_datetime(created_at_us)
-        yield first, Order(order_id, seq, table, items, created_at, encode_cursor(epoch, seq))
+        cursor = encode_cursor(epoch, seq, created_at_us)
+        yield first, Order(order_id, seq, table, items, created_at, cursor)
 
 
 async def read_head(connection: AsyncConnection) -> LogHead:
     """Return the committed head of the log."""
     row = (await connection.execute(_HEAD)).one()
-    return LogHead(bytes.fromhex(row.epoch), row.last_seq, row.last_order_id)
+    return LogHead(
+        bytes.fromhex(row.epoch), row.last_seq, row.last_order_id, row.created_at_us or 0
+    )
 
 
 async def read_keyed_orders(
@@ -123,7 +135,7 @@ async def read_entries(
     """Return up to `count` entries of the log in order, `after` exclusive, `up_to` not."""
     rows = await connection.execute(_ENTRIES, {"after": after, "up_to": up_to, "count": count})
     return [
-        LogEntry(first.entry_seq, first.kind, order)
+        LogEntry(first.entry_seq, first.kind, order, first.created_at_us)
         for _, lines in groupby(rows, key=lambda row: row.entry_seq)
         for first, order in _to_orders(lines, epoch)
     ]

@@ -57,11 +57,17 @@ class LogEntry(NamedTuple):
     seq: int
     kind: str
     order: Order
+    created_at_us: int
 
 
 class LogHead(NamedTuple):
-    """The newest place in the log. Sequence numbers and order ids count different things."""
+    """The newest place in the log, and its entry's time, 0 before the first one.
+
+    Sequence numbers and order ids count different things. The time tells a log from one that went
+    back and grew in another way: its numbers are the same.
+    """
 
     epoch: bytes
     seq: int
     order_id: int
+    created_at_us: int

@@ -5,7 +5,6 @@ head until its commit. So what a snapshot shows after a place is all there is, w
 """
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -13,8 +12,6 @@ from db.errors import Bistro92Error, UnavailableError
 from db.log import OrderLog
 from db.reader import OrderReader
 from db.records import EntryKind, LogEntry, LogHead
-
-logger = logging.getLogger("bistro92.log")
 
 _PAGE_ENTRIES = 500
 _REPLACED = "The database was replaced under the running service, or lost what it had committed."
@@ -29,7 +26,6 @@ class SharedOrderLog(OrderLog):
         super().__init__(reader, head, memory_max_entries=memory_max_entries)
         self._checking: asyncio.Task[None] | None = None
         self._next_check: asyncio.Task[None] | None = None
-        self._replaced = False
 
     async def refresh(self) -> None:
         """Publish all that was committed before this call, by whichever process.
@@ -45,11 +41,6 @@ class SharedOrderLog(OrderLog):
             self._next_check.add_done_callback(_take_note)
         # Shielded: the one who asked first may leave, the others still wait.
         await asyncio.shield(self._next_check)
-
-    def ensure_continuous(self) -> None:
-        """Refuse orders for good once the database was seen to be another."""
-        if self._replaced:
-            raise UnavailableError(_REPLACED)
 
     async def publish(self, entries: Sequence[LogEntry], head: LogHead) -> None:
         """Publish entries that this process has committed, after those that come before them."""
@@ -81,17 +72,31 @@ class SharedOrderLog(OrderLog):
         await self._catch_up()
 
     async def _catch_up(self) -> None:
-        before = self._head
+        published = self._head
         head = await self._reader.head()
-        if self._replaced or head.epoch != before.epoch or head.seq < before.seq:
-            self._refuse_replaced(head)
+        if head.epoch != published.epoch or head.seq < published.seq:
+            raise _replaced(head, published)
+        if head.seq == published.seq and head != published:
+            raise _replaced(head, published)
         while self._head.seq < head.seq:
-            entries = await self._reader.entries(
-                epoch=head.epoch, after=self._head.seq, up_to=head.seq, count=_PAGE_ENTRIES
-            )
-            if not entries or entries[-1].seq - entries[0].seq != len(entries) - 1:
-                raise UnavailableError("The order log has a gap.")
-            self._append_new(entries, self._head_at(entries, head))
+            await self._read_page(self._head, head)
+
+    async def _read_page(self, published: LogHead, head: LogHead) -> None:
+        """Publish what follows. It is read with the entry before it, which must be the one we have.
+
+        A log that went back may be longer than ours again when we look, and still be another.
+        """
+        first = max(published.seq, 1)
+        entries = await self._reader.entries(
+            epoch=head.epoch, after=first - 1, up_to=head.seq, count=_PAGE_ENTRIES
+        )
+        seqs = [entry.seq for entry in entries]
+        is_dense = seqs == list(range(first, first + len(seqs)))
+        if not is_dense or not seqs or seqs[-1] == published.seq:
+            raise UnavailableError("The order log has a gap.")
+        if published.seq and entries[0].created_at_us != published.created_at_us:
+            raise _replaced(head, published)
+        self._append_new(entries, self._head_at(entries, head))
 
     def _append_new(self, entries: Sequence[LogEntry], head: LogHead) -> None:
         """Append what has not been published meanwhile: the writer's own, or read from the log."""
@@ -102,15 +107,16 @@ class SharedOrderLog(OrderLog):
         if entries[-1].seq == head.seq:
             return head
         ids = (entry.order.id for entry in entries if entry.kind == EntryKind.ORDER_CREATED)
-        order_id = max(ids, default=self._head.order_id)
-        return LogHead(head.epoch, entries[-1].seq, max(order_id, self._head.order_id))
+        order_id = max(self._head.order_id, *ids)
+        return LogHead(head.epoch, entries[-1].seq, order_id, entries[-1].created_at_us)
 
-    def _refuse_replaced(self, head: LogHead) -> None:
-        """Refuse for good: later its log may be longer than ours again, and still be another."""
-        if not self._replaced:
-            logger.critical("%s Its log is at %d, ours at %d.", _REPLACED, head.seq, self._head.seq)
-        self._replaced = True
-        raise UnavailableError(_REPLACED)
+
+def _replaced(head: LogHead, published: LogHead) -> UnavailableError:
+    error = UnavailableError(_REPLACED)
+    error.__cause__ = Bistro92Error(
+        f"{_REPLACED} Its log is at {head.seq}, ours at {published.seq}."
+    )
+    return error
 
 
 def _take_note(check: asyncio.Task[None]) -> None:

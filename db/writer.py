@@ -127,7 +127,6 @@ class Writer:
         """Store a batch, publish it and answer its callers; never raises: the writer goes on."""
         began = time.perf_counter()
         try:
-            self._log.ensure_continuous()
             stored = await self._store.store([waiting.order for waiting in batch], self._log.head)
         except Exception as error:
             self.stats.failed_batches += 1

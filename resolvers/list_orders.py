@@ -81,8 +81,8 @@ async def list_orders(
     head = service.log.head
     span = _Span(
         head,
-        newer_than=0 if before is None else place_of("before", before, head),
-        older_than=head.seq + 1 if after is None else place_of("after", after, head),
+        newer_than=0 if before is None else place_of("before", before, head).seq,
+        older_than=head.seq + 1 if after is None else place_of("after", after, head).seq,
         table=table,
     )
     count = last or first or PAGE_DEFAULT_ORDERS

@@ -18,4 +18,5 @@ def whereabouts(service: Service) -> dict[str, str]:
     none.
     """
     head = service.log.head
-    return {"serverTime": server_time().isoformat(), "head": encode_cursor(head.epoch, head.seq)}
+    cursor = encode_cursor(head.epoch, head.seq, head.created_at_us)
+    return {"serverTime": server_time().isoformat(), "head": cursor}

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,7 +91,10 @@ async def test_bad_argument_is_refused_before_any_event(
         assert len(await screen.orders(1)) == 1
 
 
-async def test_cursor_beyond_the_head_is_refused(server: ServerProcess) -> None:
+@pytest.mark.parametrize("placed_since", [0, 1, 2])
+async def test_cursor_of_an_entry_that_is_gone_is_refused(
+    server: ServerProcess, placed_since: int
+) -> None:
     """As after a copy was put back in the place of the database: its epoch is the same."""
     await place(server, 2)
     nodes = server.data("{ orders { nodes { cursor } } }")["orders"]["nodes"]
@@ -102,11 +106,26 @@ async def test_cursor_beyond_the_head_is_refused(server: ServerProcess) -> None:
         "UPDATE log_head SET last_seq = 1, last_order_id = 1",
     )
     server.start()
+    await place(server, placed_since)
     async with open_screen(server.socket_url) as screen:
         await screen.subscribe(FOLLOW, after=nodes[0]["cursor"])
         error = await screen.error()
-    assert error["extensions"] == {"code": "CURSOR_EXPIRED"}
-    assert "went back in time" in error["message"]
+        assert error["extensions"] == {"code": "CURSOR_EXPIRED"}
+        assert "went back in time" in error["message"]
+        await screen.subscribe(FOLLOW, operation="2", after=nodes[1]["cursor"])
+        assert await ids(screen, placed_since) == list(range(2, 2 + placed_since))
+
+
+async def test_cursor_that_is_no_longer_in_memory_is_checked_too(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, log_memory_max_entries=1) as server:
+        await place(server, 5)
+        nodes = server.data("{ orders { nodes { cursor } } }")["orders"]["nodes"]
+        server.database.change("UPDATE log_entries SET created_at_us = 1 WHERE seq = 2")
+        async with open_screen(server.socket_url) as screen:
+            await screen.subscribe(FOLLOW, after=nodes[3]["cursor"])
+            assert (await screen.error())["extensions"] == {"code": "CURSOR_EXPIRED"}
+            await screen.subscribe(FOLLOW, operation="2", after=nodes[2]["cursor"])
+            assert await ids(screen, 2) == [4, 5]
 
 
 async def test_many_screens_see_the_same_orders(server: ServerProcess) -> None:

@@ -76,8 +76,8 @@ async def test_reader_that_asks_after_an_order_never_gets_the_answer_from_before
 def publish(service: Service, order: Order) -> None:
     """Publish in this very step, as the writer does."""
     head = service.log.head
-    entry = LogEntry(head.seq + 1, EntryKind.ORDER_CREATED, order)
-    service.log.append([entry], LogHead(head.epoch, entry.seq, head.order_id + 1))
+    entry = LogEntry(head.seq + 1, EntryKind.ORDER_CREATED, order, 0)
+    service.log.append([entry], LogHead(head.epoch, entry.seq, head.order_id + 1, 0))
 
 
 async def test_error_is_not_kept(service: Service) -> None:

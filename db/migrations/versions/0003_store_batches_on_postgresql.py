@@ -9,13 +9,14 @@ down_revision = "0002"
 # Each statement of it sees what was committed before the head's row was had.
 _STORE_BATCH = """
 CREATE FUNCTION bistro92_store_batch(
-    given_epoch varchar, published_seq bigint,
+    given_epoch varchar, published_seq bigint, published_at_us bigint,
     tables varchar[], keys varchar[],
     item_orders integer[], item_positions integer[],
     item_names varchar[], item_quantities integer[],
     kind varchar, channel text, origin text, lock_timeout_ms integer
 ) RETURNS TABLE (
-    epoch varchar, last_seq bigint, last_order_id bigint, now_us bigint, stored integer,
+    continues boolean, epoch varchar, last_seq bigint, last_order_id bigint, now_us bigint,
+    stored integer,
     id bigint, seq bigint, table_name varchar, created_at_us bigint, idempotency_key varchar,
     items text
 ) LANGUAGE plpgsql SET enable_seqscan = off AS $$
@@ -31,12 +32,18 @@ BEGIN
       WHERE current_setting('synchronous_commit') = 'off';
     SELECT * INTO STRICT head FROM log_head FOR NO KEY UPDATE;
     at_us := extract(epoch FROM clock_timestamp()) * 1000000;
+    -- A log that went back and grew again has the same numbers.
+    continues := head.epoch = given_epoch AND head.last_seq >= published_seq AND (
+        published_seq = 0 OR EXISTS (
+            SELECT FROM log_entries WHERE seq = published_seq AND created_at_us = published_at_us
+        )
+    );
 
     known := ARRAY(
         SELECT orders.idempotency_key
           FROM unnest(keys) AS given (key) JOIN orders ON orders.idempotency_key = given.key
     );
-    IF head.epoch = given_epoch AND head.last_seq >= published_seq THEN
+    IF continues THEN
         WITH new AS MATERIALIZED (
             SELECT given.number, given.table_name, given.key,
                    row_number() OVER (ORDER BY given.number) AS place
@@ -66,7 +73,7 @@ BEGIN
     END IF;
 
     RETURN QUERY
-    SELECT head.epoch, head.last_seq, head.last_order_id, at_us, count, keyed.*
+    SELECT continues, head.epoch, head.last_seq, head.last_order_id, at_us, count, keyed.*
       FROM (VALUES (1)) AS one LEFT JOIN (
                SELECT orders.id, orders.seq, orders.table_name, orders.created_at_us,
                       orders.idempotency_key, (
