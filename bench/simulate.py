@@ -1,8 +1,8 @@
 """What several instances on one PostgreSQL come to beyond the machine that was measured.
 
-A discrete-event model of `db/postgres_store.py`. A writer takes the orders that wait as a batch,
-asks for its log's head row, holds it for three round trips and the database's work, and answers;
-orders that arrive meanwhile are its next batch. Each instance has one writer for each log. Commits
+A discrete-event model of `db/postgres_store.py`. A writer takes the orders that wait as a batch and
+sends it; in the database it waits for its log's head row, and holds that for the database's work.
+Orders that arrive meanwhile are its next batch. Each instance has one writer for each log. Commits
 that carry hints go one by one through the database, whichever log they are of.
 
 The figures below were measured by `make bench ONLY=postgres`; round trips are what networks have.
@@ -146,7 +146,7 @@ class Simulation:
     def _grant(self, writer: Writer) -> None:
         writer.log.holder = writer
         work = BATCH_MS - _COMMIT_MS + ORDER_MS * len(writer.batch)
-        self._at(self._now + 3 * self._round_trip_ms + work, self._commit, writer)
+        self._at(self._now + work, self._commit, writer)
 
     def _commit(self, writer: Writer) -> None:
         begins = max(self._now, self._commits_free_at) if self._hints else self._now

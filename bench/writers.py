@@ -142,6 +142,8 @@ async def measure_batches(url: str, sizes: Sequence[int]) -> dict[int, float]:
     """Return the milliseconds that one writer alone needs for a batch, by its size."""
     taken = {}
     async with _open(url) as database:
+        for _ in range(_BATCHES_EACH):  # connect, prepare, plan
+            await database.store.store([new_order(0)], database.log.head)
         for size in sizes:
             batch = [new_order(number) for number in range(size)]
             store = TimedStore(database.store)

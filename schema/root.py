@@ -24,8 +24,8 @@ Info = strawberry.Info[Context, None]
 OF_THE_LOG = "of_the_log"
 
 _CURSOR_ERRORS = (
-    "Errors: `BAD_CURSOR` (not a cursor), `CURSOR_EXPIRED` (of another order log, or beyond its "
-    "newest entry: start anew without it), `BAD_USER_INPUT` (a limit)."
+    "Errors: `BAD_CURSOR` (not a cursor), `CURSOR_EXPIRED` (of another order log, or of an entry "
+    "that this one has lost: start anew without it), `BAD_USER_INPUT` (a limit)."
 )
 _PAGE_SIZE = f"1–{PAGE_MAX_ORDERS}"
 
