@@ -36,6 +36,11 @@ class Server:
         resident: int = psutil.Process(self.process.pid).memory_info().rss
         return resident
 
+    def processor_seconds(self) -> float:
+        """Return how long the process has kept a core busy."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
 
 @contextmanager
 def data_folder() -> Iterator[Path]:

@@ -51,7 +51,9 @@ def measure(system: System, plan: Plan) -> Figures:
     with postgres() as cluster:
         for name, number in _SETUPS:
             with cluster.instances(system, number) as servers:
-                figures[f"orders/s, {name}"] = _orders_per_second(servers, plan)
+                rate, core_ms = _take_orders(servers, plan)
+                figures[f"orders/s, {name}"] = rate
+                figures[f"ms of a core for an order, {name}"] = core_ms
                 figures[f"deliveries/s, {name}"] = _deliveries_per_second(servers, plan)
         with cluster.instances(system, 2) as servers:
             figures |= _delays(servers, plan.window_seconds)
@@ -59,15 +61,19 @@ def measure(system: System, plan: Plan) -> Figures:
     return figures
 
 
-def _orders_per_second(servers: Sequence[Server], plan: Plan) -> float:
+def _take_orders(servers: Sequence[Server], plan: Plan) -> tuple[float, float]:
+    """Return the orders per second, and the processor time that servers use for each."""
     loop = Loop()
+    used = sum(server.processor_seconds() for server in servers)
     writers = _start_writers(loop, servers, _CONNECTIONS, recording=plan.checked)
     rate = measure_rate(plan, lambda: _answered(writers), loop.run)
+    used = sum(server.processor_seconds() for server in servers) - used
+    core_ms = used / _answered(writers) * 1000
     _stop(writers)
     if plan.checked:
         exchanges = [exchange for writer in writers for exchange in writer.exchanges]
         check_created(servers[0].system.dialect, exchanges)
-    return rate
+    return rate, core_ms
 
 
 def _deliveries_per_second(servers: Sequence[Server], plan: Plan) -> float:
