@@ -1,8 +1,6 @@
 """PostgreSQL: several services on one log, and what may go wrong between them and it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +20,7 @@ from tests.conftest import OpenService
 from tests.support.databases import PostgresDatabase, writer_engine
 from tests.support.instances import Instances
 from tests.support.orders import CREATE_ORDER, soup, soup_input
+from tests.support.relay import relay
 from tests.support.waiting import DEADLINE_SECONDS, until
 
 pytestmark = pytest.mark.postgres
@@ -174,45 +173,6 @@ async def test_database_whose_transactions_see_one_state_only_is_refused(
     with pytest.raises(StartError, match=r"default_transaction_isolation.*'read committed'"):
         async with open_service():
             pass
-
-
-@asynccontextmanager
-async def relay(postgres: PostgresDatabase, port: list[int]) -> AsyncIterator[asyncio.Event]:
-    """Pass bytes on, until the event is set: from then on a batch's answer is lost."""
-    lose_answers = asyncio.Event()
-    url = make_url(postgres.url)
-    writers: list[asyncio.StreamWriter] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        host = url.query.get("host") or url.host
-        if isinstance(host, str) and host.startswith("/"):
-            down, up = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{url.port or 5432}")
-        else:
-            down, up = await asyncio.open_connection(str(host), url.port or 5432)
-        writers.extend((writer, up))
-        lost = asyncio.Event()
-
-        async def pass_on(
-            source: asyncio.StreamReader, to: asyncio.StreamWriter, request: bool
-        ) -> None:
-            while data := await source.read(65536):
-                if request and lose_answers.is_set() and b"order_created" in data:
-                    lost.set()
-                if not request and lost.is_set():
-                    break
-                to.write(data)
-            to.close()
-
-        await asyncio.gather(pass_on(reader, up, True), pass_on(down, writer, False))
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port.append(server.sockets[0].getsockname()[1])
-    try:
-        yield lose_answers
-    finally:
-        server.close()
-        for writer in writers:
-            writer.close()
 
 
 async def test_commit_whose_answer_is_lost_is_not_acknowledged_but_published_once(

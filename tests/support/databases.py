@@ -169,6 +169,10 @@ class Cluster:
         self._loop.close()
 
 
+def stored_ids(database: AnyDatabase) -> list[object]:
+    return [row[0] for row in database.rows("SELECT id FROM orders ORDER BY seq")]
+
+
 def writer_engine(service: Service) -> AsyncEngine:
     """Return the engine of the connection that commits."""
     engine: AsyncEngine = service.writer._store._engine  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ import asyncio
 import json
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from websockets.frames import Opcode
@@ -106,4 +106,7 @@ async def open_raw_socket(port: int) -> AsyncIterator[RawSocket]:
         assert head.startswith(b"HTTP/1.1 101"), head
         yield RawSocket(reader, writer)
     finally:
-        writer.close()
+        # What a server that has closed won't read any more would keep the socket open.
+        writer.transport.abort()
+        with suppress(ConnectionError):
+            await writer.wait_closed()

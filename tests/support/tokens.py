@@ -4,10 +4,17 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import httpx2 as httpx
+
 from db.tokens import Role, TokenStore
 from execution.databases import open_tokens
 from execution.settings import Settings
 from tests.support.databases import AnyDatabase, SqliteFile
+from tests.support.server import ServerProcess
+
+LIST = "{ orders { nodes { id } } }"
+_SOUP = '{table: "1", items: [{name: "Soup", quantity: 1}]}'
+CREATE = f"mutation {{ createOrder(input: {_SOUP}) {{ order {{ id }} }} }}"
 
 
 def tokens_of(
@@ -26,3 +33,17 @@ async def create_tokens(database: AnyDatabase | Path) -> Mapping[Role, str]:
 
 def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
+
+
+def post(server: ServerProcess, query: str, headers: Mapping[str, str]) -> httpx.Response:
+    return server.http.post("/graphql", json={"query": query}, headers=headers)
+
+
+def codes(answer: httpx.Response) -> list[str]:
+    return [error["extensions"]["code"] for error in answer.json().get("errors", [])]
+
+
+def placed(server: ServerProcess) -> int:
+    ((count,),) = server.database.rows("SELECT count(*) FROM orders")
+    assert isinstance(count, int)
+    return count
