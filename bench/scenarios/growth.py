@@ -13,12 +13,15 @@ from bench.check import WrongAnswerError
 from bench.database import cursors, make_database
 from bench.load.http import ClosedLoop, Pool
 from bench.load.loop import Loop
+from bench.orders import PREPARED_ORDERS
 from bench.scenarios.plan import Figures, Plan
 from bench.scenarios.steps import measure_rate, order_requests
 from bench.server import DATA, Server, data_folder, running
 from bench.systems import System
 
 _SIZES = (1_000, 1_000_000)
+# Of a large restaurant; and so many that each order is a page of the tables' index of its own.
+_TABLES = (200, PREPARED_ORDERS)
 _CONNECTIONS = 64
 _PAGE_ORDERS = 50
 _PAGES = 400
@@ -50,11 +53,21 @@ def _measure_server(server: Server, plan: Plan, middle: list[str], size: int) ->
     half_way = _page_ms(
         loop, server, [dialect.page(_PAGE_ORDERS, after=cursor) for cursor in middle]
     )
-    writers = ClosedLoop(loop, server.port, _CONNECTIONS, order_requests(dialect))
+    rates = {
+        f"orders/s of {tables:,} tables": _orders_per_second(loop, server, plan, tables)
+        for tables in _TABLES
+    }
+    return {**rates, "page 1 ms": page_1, "page half-way ms": half_way}
+
+
+def _orders_per_second(loop: Loop, server: Server, plan: Plan, tables: int) -> float:
+    requests = order_requests(server.system.dialect)[:tables]
+    writers = ClosedLoop(loop, server.port, _CONNECTIONS, requests)
     writers.start()
     rate = measure_rate(plan, lambda: writers.answered, loop.run)
     writers.stop()
-    return {"orders/s": rate, "page 1 ms": page_1, "page half-way ms": half_way}
+    writers.close()
+    return rate
 
 
 def _page_ms(loop: Loop, server: Server, requests: Iterable[bytes]) -> float:
