@@ -2,6 +2,7 @@
 
 import asyncio
 import logging.config
+import signal
 import socket
 import sys
 from argparse import ArgumentParser, Namespace
@@ -15,6 +16,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from db.errors import Bistro92Error, StartError
+from db.log import OrderLog
 from db.writer import Writer
 from execution import backup_commands, migrate_commands, token_commands
 from execution.databases import database_file, open_database
@@ -67,6 +69,24 @@ async def drain(service: Service, timeout_seconds: float) -> None:
         logger.warning("%d orders were not answered in time", len(service.answering))
 
 
+@asynccontextmanager
+async def _stop_if_replaced(log: OrderLog) -> AsyncIterator[None]:
+    """End the process once the database has another log: only a new start helps.
+
+    Its screens come back, here or on other instances, and are told what has become of their place.
+    """
+
+    async def stop() -> None:
+        await log.replaced.wait()
+        signal.raise_signal(signal.SIGTERM)
+
+    task = asyncio.create_task(stop(), name="bistro92-replaced")
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
 async def _healthz(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
@@ -115,6 +135,7 @@ def create_app(settings: Settings) -> Starlette:
             door.access.opened(),
             run_service(settings) as service,
             serve_metrics(service, file, host=host, port=port),
+            _stop_if_replaced(service.log),
         ):
             app.state.service = service
             yield {"service": service, "lane": lane}
@@ -191,7 +212,14 @@ def main() -> None:
     server = Server(
         config, client_timeout_seconds=settings.client_timeout_seconds, drain=drain_service
     )
-    server.run_until_stopped(sockets)
+    try:
+        server.run_until_stopped(sockets)
+    finally:
+        service: Service | None = getattr(app.state, "service", None)
+        if service is not None and service.log.replaced.is_set():
+            sys.exit(
+                "Bistro92 has ended: its database was replaced, or lost what it had committed."
+            )
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ class OrderLog:
         self._head = head
         self._memory_max_entries = memory_max_entries
         self._newest: list[LogEntry] = []
+        # Set for good when the database turns out to have another log: this process is of no use.
+        self.replaced = asyncio.Event()
         self._longer = asyncio.Event()
 
     @classmethod
@@ -108,7 +110,7 @@ class OrderLog:
         what is a pause.
         """
         while True:
-            if page := await self._read_patiently(after):
+            if page := await self.read_patiently(after):
                 yield page
                 after = page[-1].seq
                 # A long replay to a fast socket would otherwise never let another task run.
@@ -116,10 +118,11 @@ class OrderLog:
             else:
                 await self.wait_beyond(after)
 
-    async def _read_patiently(self, after: int) -> list[LogEntry]:
+    async def read_patiently(self, after: int, count: int = PAGE_ENTRIES) -> list[LogEntry]:
+        """Read as `read` does, and wait while the database can't be read."""
         while True:
             try:
-                return await self.read(after)
+                return await self.read(after, count)
             except (UnavailableError, OverloadedError) as error:
                 logger.warning("a reader waits at entry %d: %s", after, error)
                 await asyncio.sleep(_READ_RETRY_SECONDS)

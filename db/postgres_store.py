@@ -7,19 +7,18 @@ log order. Nobody waits for a network, or for a process that stands still, with 
 """
 
 import asyncio
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.cursor import encode_cursor
 from db.engines import driver_of
 from db.errors import UnavailableError
 from db.failures import DATABASE_FAILURES
 from db.numbering import Batch
-from db.records import EntryKind, LogHead, NewOrder, Order, OrderItem, to_datetime
+from db.reader import read_keyed_orders
+from db.records import EntryKind, LogHead, NewOrder, Order
 from db.store import Stored
 
 CHANNEL = "bistro92_log"
@@ -46,7 +45,7 @@ class PostgresStore:
             async with asyncio.timeout(self._timeout_seconds), self._engine.connect() as connection:
                 driver: asyncpg.Connection = await driver_of(connection)
                 try:
-                    return await self._store(driver, new, published)
+                    return await self._store(connection, driver, new, published)
                 except BaseException:
                     # With the connection ends the transaction, wherever it was.
                     driver.terminate()
@@ -58,26 +57,41 @@ class PostgresStore:
             raise UnavailableError("The database can't be written.") from error
 
     async def _store(
-        self, driver: asyncpg.Connection, new: Sequence[NewOrder], published: LogHead
+        self,
+        connection: AsyncConnection,
+        driver: asyncpg.Connection,
+        new: Sequence[NewOrder],
+        published: LogHead,
     ) -> Stored:
-        rows = await driver.fetch(
+        sent = _first_of_each_key(new)
+        answer = await driver.fetchrow(
             _STORE,
             *(published.epoch.hex(), published.seq, published.created_at_us),
-            *_columns(_first_of_each_key(new)),
+            *_columns(sent),
             *(EntryKind.ORDER_CREATED, CHANNEL, self._origin, self._busy_timeout_ms),
         )
-        first = rows[0]
-        if not first["continues"]:
+        if not answer["continues"]:
             raise UnavailableError("The database was replaced under the running service.")
-        # Its entry's time is of no use here: a batch gives its own.
-        head = LogHead(published.epoch, first["last_seq"], first["last_order_id"], 0)
-        keyed = {row["idempotency_key"]: _order(row, head.epoch) for row in rows if row["id"]}
-        # The same numbers once more: the function counts as a batch does.
-        batch = Batch(head, keyed, created_at_us=first["now_us"])
-        outcomes = [batch.place(order) for order in new]
-        if len(batch.entries) != first["stored"]:
-            raise UnavailableError("The batch was not numbered as it was stored.")
-        return Stored(outcomes, [(batch.entries, batch.head)] if batch.entries else [])
+        try:
+            keys = [sent[number - 1].idempotency_key or "" for number in answer["known"]]
+            keyed = await read_keyed_orders(connection, keys, published.epoch) if keys else {}
+            return _stored(answer, keyed, new, published.epoch)
+        except Exception as error:
+            # The batch is committed: any other error would have it stored once more.
+            raise UnavailableError("What was stored can't be read.") from error
+
+
+def _stored(
+    answer: Any, keyed: Mapping[str, Order], new: Sequence[NewOrder], epoch: bytes
+) -> Stored:
+    """Return what the batch came to, numbered once more: the function counts as `Batch` does."""
+    # The time of its entry is of no use here: a batch gives its own.
+    head = LogHead(epoch, answer["last_seq"], answer["last_order_id"], 0)
+    batch = Batch(head, keyed, created_at_us=answer["now_us"])
+    outcomes = [batch.place(order) for order in new]
+    if len(batch.entries) != answer["stored"]:
+        raise ValueError(f"{answer['stored']} orders were stored, not {len(batch.entries)}")
+    return Stored(outcomes, [(batch.entries, batch.head)] if batch.entries else [])
 
 
 def _first_of_each_key(new: Sequence[NewOrder]) -> list[NewOrder]:
@@ -99,10 +113,3 @@ def _columns(new: Sequence[NewOrder]) -> list[Sequence[Any]]:
     ]
     orders = [(order.table, order.idempotency_key) for order in new]
     return [*zip(*orders, strict=True), *zip(*items, strict=True)]
-
-
-def _order(row: Any, epoch: bytes) -> Order:
-    items = tuple(OrderItem(name, quantity) for name, quantity in json.loads(row["items"]))
-    created_at = to_datetime(row["created_at_us"])
-    cursor = encode_cursor(epoch, row["seq"], row["created_at_us"])
-    return Order(row["id"], row["seq"], row["table_name"], items, created_at, cursor)

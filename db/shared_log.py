@@ -5,13 +5,17 @@ head until its commit. So what a snapshot shows after a place is all there is, w
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NoReturn
 
 from db.errors import Bistro92Error, UnavailableError
 from db.log import OrderLog
 from db.reader import OrderReader
 from db.records import EntryKind, LogEntry, LogHead
+
+logger = logging.getLogger("bistro92.log")
 
 _PAGE_ENTRIES = 500
 _REPLACED = "The database was replaced under the running service, or lost what it had committed."
@@ -74,10 +78,9 @@ class SharedOrderLog(OrderLog):
     async def _catch_up(self) -> None:
         published = self._head
         head = await self._reader.head()
-        if head.epoch != published.epoch or head.seq < published.seq:
-            raise _replaced(head, published)
-        if head.seq == published.seq and head != published:
-            raise _replaced(head, published)
+        is_ours = head.epoch == published.epoch and head.seq >= published.seq
+        if not is_ours or (head.seq == published.seq and head != published):
+            self._refuse_replaced(head)
         while self._head.seq < head.seq:
             await self._read_page(self._head, head)
 
@@ -95,7 +98,7 @@ class SharedOrderLog(OrderLog):
         if not is_dense or not seqs or seqs[-1] == published.seq:
             raise UnavailableError("The order log has a gap.")
         if published.seq and entries[0].created_at_us != published.created_at_us:
-            raise _replaced(head, published)
+            self._refuse_replaced(head)
         self._append_new(entries, self._head_at(entries, head))
 
     def _append_new(self, entries: Sequence[LogEntry], head: LogHead) -> None:
@@ -110,13 +113,11 @@ class SharedOrderLog(OrderLog):
         order_id = max(self._head.order_id, *ids)
         return LogHead(head.epoch, entries[-1].seq, order_id, entries[-1].created_at_us)
 
-
-def _replaced(head: LogHead, published: LogHead) -> UnavailableError:
-    error = UnavailableError(_REPLACED)
-    error.__cause__ = Bistro92Error(
-        f"{_REPLACED} Its log is at {head.seq}, ours at {published.seq}."
-    )
-    return error
+    def _refuse_replaced(self, head: LogHead) -> NoReturn:
+        if not self.replaced.is_set():
+            logger.critical("%s Its log is at %d, ours at %d.", _REPLACED, head.seq, self._head.seq)
+        self.replaced.set()
+        raise UnavailableError(_REPLACED)
 
 
 def _take_note(check: asyncio.Task[None]) -> None:

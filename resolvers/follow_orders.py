@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
-from db.cursor import Place, mark_of, place_of
-from db.errors import CursorExpiredError
 from db.log import OrderLog
 from db.records import EntryKind, LogEntry, Order
 from resolvers.context import Service
+from resolvers.places import find_place
 from resolvers.screens import Screens
 from resolvers.validation import BadUserInputError, validate_count
 
@@ -59,33 +58,10 @@ async def follow_orders(service: Service, *, after: str | None, last: int | None
     validate_count("last", last)
     start = service.log.head.seq
     if after is not None:
-        start = await _place_of(service, after)
+        start = await find_place(service, "after", after, service.log.read_patiently)
     elif last is not None:
         start = await _before_newest(service, last)
     return OrderFeed(service.log, start, service.screens)
-
-
-async def _place_of(service: Service, after: str) -> int:
-    try:
-        place = place_of("after", after, service.log.head)
-    except CursorExpiredError:
-        # It may come from another process that is ahead of what this one has heard of.
-        await service.log.refresh()
-        place = place_of("after", after, service.log.head)
-    if not await _is_in(service.log, place):
-        raise CursorExpiredError(
-            "after names an entry that the order log no longer has: the database went back in "
-            "time. Start anew without it."
-        )
-    return place.seq
-
-
-async def _is_in(log: OrderLog, place: Place) -> bool:
-    """Tell whether a place's entry is the one that its cursor was made of."""
-    if place.seq == 0 or place.mark is None:
-        return True
-    (entry,) = await log.read(place.seq - 1, count=1)
-    return mark_of(entry.created_at_us) == place.mark
 
 
 async def _before_newest(service: Service, count: int) -> int:

@@ -8,6 +8,7 @@ from db.cursor import place_of
 from db.records import LogHead, Order
 from resolvers.context import Service
 from resolvers.limits import PAGE_DEFAULT_ORDERS
+from resolvers.places import find_place
 from resolvers.validation import BadUserInputError, validate_count, validate_table
 
 # No more digits than an id can have: a longer number doesn't fit the database's integers.
@@ -78,10 +79,13 @@ async def list_orders(
     if first is not None and last is not None:
         raise BadUserInputError("first and last can't be given together.")
     await service.log.refresh()
+    newer_than = 0
+    if before is not None:
+        newer_than = await find_place(service, "before", before, service.log.read)
     head = service.log.head
     span = _Span(
         head,
-        newer_than=0 if before is None else place_of("before", before, head).seq,
+        newer_than=newer_than,
         older_than=head.seq + 1 if after is None else place_of("after", after, head).seq,
         table=table,
     )

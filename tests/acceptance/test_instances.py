@@ -167,6 +167,41 @@ async def test_cursor_of_an_instance_holds_on_one_that_has_not_heard_of_it(
                 await screen.send({"id": f"{number}", "type": "complete"})
 
 
+async def test_instances_that_knew_more_than_the_database_end_and_their_screens_are_told(
+    postgres: PostgresDatabase, tmp_path: Path
+) -> None:
+    """As after a failover to a replica that lacked the newest order."""
+    with Instances(tmp_path, postgres, 2) as (ahead, other):
+        kept, lost = (
+            ahead.data(CREATE_ORDER, input=soup_input())["createOrder"]["order"] for _ in range(2)
+        )
+        async with open_screen(ahead.socket_url) as screen:
+            await screen.settle()
+            other.kill()
+            ahead.process.suspend()
+            postgres.change(
+                "DELETE FROM order_items WHERE order_id = 2",
+                "DELETE FROM log_entries WHERE seq = 2",
+                "DELETE FROM orders WHERE id = 2",
+                "UPDATE log_head SET last_seq = 1, last_order_id = 1",
+            )
+            await asyncio.to_thread(other.start)
+            placed = other.data(CREATE_ORDER, input=soup_input("new"))
+            ahead.process.resume()
+            assert (await screen.closed())[0] == 1012
+        await until(lambda: not ahead.is_running, "the end")
+        assert ahead.stop() == 1
+        assert "replaced" in ahead.log
+        await asyncio.to_thread(ahead.start)
+        for server in (ahead, other):
+            async with open_screen(server.socket_url) as screen:
+                await screen.subscribe(FOLLOW, after=lost["cursor"])
+                assert (await screen.error())["extensions"] == {"code": "CURSOR_EXPIRED"}
+                await screen.subscribe(FOLLOW, operation="2", after=kept["cursor"])
+                (order,) = await screen.orders(1)
+                assert order["id"] == placed["createOrder"]["order"]["id"] == lost["id"]
+
+
 @pytest.fixture
 def own_cluster() -> Iterator[Cluster]:
     """A server that the test may restart."""

@@ -112,6 +112,9 @@ async def test_cursor_of_an_entry_that_is_gone_is_refused(
         error = await screen.error()
         assert error["extensions"] == {"code": "CURSOR_EXPIRED"}
         assert "went back in time" in error["message"]
+        newer = "query ($cursor: String) { orders(before: $cursor, last: 5) { nodes { id } } }"
+        (refused,) = server.execute(newer, cursor=nodes[0]["cursor"])["errors"]
+        assert refused["extensions"]["code"] == "CURSOR_EXPIRED"
         await screen.subscribe(FOLLOW, operation="2", after=nodes[1]["cursor"])
         assert await ids(screen, placed_since) == list(range(2, 2 + placed_since))
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, event, make_url
 
 from app import run_service
 from db.errors import StartError, UnavailableError
+from db.records import NewOrder, OrderItem
 from db.tables import access_metadata, metadata
 from execution.answers import SharedAnswers
 from execution.settings import Settings
@@ -20,7 +21,7 @@ from tests.conftest import OpenService
 from tests.support.databases import PostgresDatabase, writer_engine
 from tests.support.instances import Instances
 from tests.support.orders import CREATE_ORDER, soup, soup_input
-from tests.support.relay import relay
+from tests.support.relay import open_relay
 from tests.support.waiting import DEADLINE_SECONDS, until
 
 pytestmark = pytest.mark.postgres
@@ -178,25 +179,54 @@ async def test_database_whose_transactions_see_one_state_only_is_refused(
 async def test_commit_whose_answer_is_lost_is_not_acknowledged_but_published_once(
     postgres: PostgresDatabase,
 ) -> None:
-    port: list[int] = []
-    async with relay(postgres, port) as lose_answers:
-        url = make_url(postgres.url)
-        through = url.set(host="127.0.0.1", port=port[0]).difference_update_query(["host"])
-        settings = Settings.model_validate(
-            {"database_url": through.render_as_string(hide_password=False)}
-        )
-        async with run_service(settings) as service:
+    async with open_relay(postgres) as relay:
+        async with run_service(Settings.model_validate({"database_url": relay.url})) as service:
             first = await service.writer.create_order(soup())
-            lose_answers.set()
+            relay.lose_answers.set()
             with pytest.raises(UnavailableError):
                 await service.writer.create_order(soup(key="k"))
-            lose_answers.clear()
+            relay.lose_answers.clear()
             await seen_up_to(service, 2)
             again = await service.writer.create_order(soup(key="k"))
             third = await service.writer.create_order(soup())
             published = [entry.order for entry in await service.log.read(0)]
         assert published == [first, again, third]
         assert [order.id for order in published] == [1, 2, 3]
+
+
+async def test_instance_that_vanishes_before_it_reads_an_answer_holds_up_nobody(
+    open_service: OpenService, postgres: PostgresDatabase
+) -> None:
+    """Everybody sends again: what is stored already is more than sockets take on the way."""
+    items = tuple(OrderItem("x" * 100, 1) for _ in range(100))
+    orders = [NewOrder("1", items, f"{number}") for number in range(500)]
+    async with open_service() as other, open_relay(postgres) as relay:
+        settings = Settings.model_validate({"database_url": relay.url, "busy_timeout_ms": 100})
+        async with run_service(settings) as vanishing:
+            await vanishing.writer.create_order(soup())
+            await asyncio.gather(*(other.writer.create_order(order) for order in orders))
+            relay.be_silent.set()
+            again = [asyncio.create_task(vanishing.writer.create_order(order)) for order in orders]
+            for number in range(502, 512):
+                assert (await other.writer.create_order(soup())).id == number
+                await asyncio.sleep(0.01)
+            outcomes = await asyncio.gather(*again, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {UnavailableError}
+    assert postgres.rows("SELECT count(*) FROM orders") == [(511,)]
+
+
+async def test_batch_whose_answer_can_not_be_read_is_not_stored_once_more(
+    service: Service, postgres: PostgresDatabase
+) -> None:
+    """The stored order of a key has been damaged; it is asked for together with new ones."""
+    await service.writer.create_order(soup(key="k"))
+    postgres.change("UPDATE orders SET created_at_us = 9000000000000000000 WHERE id = 1")
+    outcomes = await asyncio.gather(
+        *(service.writer.create_order(order) for order in (soup(key="k"), soup("2"), soup("3"))),
+        return_exceptions=True,
+    )
+    assert {type(outcome) for outcome in outcomes} == {UnavailableError}
+    assert postgres.rows("SELECT table_name FROM orders ORDER BY id") == [("1",), ("2",), ("3",)]
 
 
 async def test_orders_are_committed_synchronously_whatever_the_database_says(
