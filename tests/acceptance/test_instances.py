@@ -76,7 +76,7 @@ async def test_log_has_no_gap_and_no_disorder_however_commits_are_delayed(
 async def test_instance_killed_under_load_then_each_restarted_in_turn(
     postgres: PostgresDatabase, tmp_path: Path
 ) -> None:
-    clients, each = 12, 100
+    clients, each = 12, 60
     total = clients * each
     with Instances(tmp_path, postgres, 3) as servers:
         cursor = first_cursor(servers[0])
@@ -129,7 +129,7 @@ async def test_order_placed_on_any_instance_is_on_every_screen(
             for screen in screens:
                 await screen.subscribe(FOLLOW)
                 await screen.settle()
-            for number in range(1, 61):
+            for number in range(1, 31):
                 servers[number % 3].data(CREATE_ORDER, input=soup_input())
                 for screen in screens:
                     assert (await screen.orders(1))[0]["id"] == f"{number}"
@@ -212,7 +212,7 @@ def own_cluster() -> Iterator[Cluster]:
 
 @pytest.mark.usefixtures("database_kind")
 async def test_database_restarted_under_load(own_cluster: Cluster, tmp_path: Path) -> None:
-    clients, each = 10, 100
+    clients, each = 10, 60
     total = clients * each
     with own_cluster.database() as database, Instances(tmp_path, database, 2) as servers:
         cursor = first_cursor(servers[0])
@@ -250,7 +250,7 @@ async def test_database_restarted_under_load(own_cluster: Cluster, tmp_path: Pat
 async def test_one_key_sent_to_all_instances_at_once_is_one_order(
     postgres: PostgresDatabase, tmp_path: Path
 ) -> None:
-    keys = 100
+    keys = 60
     with Instances(tmp_path, postgres, 3) as servers:
         async with httpx.AsyncClient(timeout=20) as http:
 
