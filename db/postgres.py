@@ -29,7 +29,9 @@ _CONNECT_TIMEOUT_SECONDS = 3.0
 _READ_TIMEOUT_SECONDS = 5.0
 _CLOSE_TIMEOUT_SECONDS = 1.0
 _CHECKED_SETTINGS = (
-    *("fsync", "full_page_writes", "synchronous_commit"),
+    "fsync",
+    "full_page_writes",
+    "synchronous_commit",
     "default_transaction_isolation",
 )
 # Any number that no other program on the same database is likely to use: "bistro92" in ASCII.

@@ -11,7 +11,7 @@ import httpx2 as httpx
 import pytest
 from sqlalchemy import make_url
 
-from tests.support.databases import Cluster, PostgresDatabase
+from tests.support.databases import LOSE_THE_SECOND, Cluster, PostgresDatabase
 from tests.support.instances import Guests, Instances, first_cursor, watch
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
 from tests.support.screen import open_screen
@@ -179,12 +179,7 @@ async def test_instances_that_knew_more_than_the_database_end_and_their_screens_
             await screen.settle()
             other.kill()
             ahead.process.suspend()
-            postgres.change(
-                "DELETE FROM order_items WHERE order_id = 2",
-                "DELETE FROM log_entries WHERE seq = 2",
-                "DELETE FROM orders WHERE id = 2",
-                "UPDATE log_head SET last_seq = 1, last_order_id = 1",
-            )
+            postgres.change(*LOSE_THE_SECOND)
             await asyncio.to_thread(other.start)
             placed = other.data(CREATE_ORDER, input=soup_input("new"))
             ahead.process.resume()

@@ -1,7 +1,6 @@
 """docs/operations.md is true: its nginx runs in front of a server, its tables name what is."""
 
 import asyncio
-import os
 import re
 import ssl
 import subprocess
@@ -15,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from execution.settings import ENV_PREFIX, Settings
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
-from tests.support.programs import find
+from tests.support.programs import find, nginx_command
 from tests.support.screen import Screen, open_screen
 from tests.support.server import ROOT, ServerProcess, free_port
 from tests.support.waiting import wait_until
@@ -38,7 +37,6 @@ class Nginx:
     """nginx with the manual's configuration, on ports of its own."""
 
     def __init__(self, server: ServerProcess, folder: Path, read_timeout: str) -> None:
-        self._program = find("nginx")
         self.port, self.plain_port = free_port(), free_port()
         self._folder = folder
         self._site = SITE
@@ -59,15 +57,8 @@ class Nginx:
 
     @contextmanager
     def running(self) -> Iterator["Nginx"]:
-        paths = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        temporary = "".join(f"{path}_temp_path {self._folder}/{path};\n" for path in paths)
-        user = "user root;\n" if os.geteuid() == 0 else ""
-        (self._folder / "nginx.conf").write_text(
-            f"{user}daemon off; pid {self._folder}/nginx.pid; error_log stderr;\n"
-            f"events {{}}\nhttp {{ access_log off;\n{temporary}{self._site}}}\n"
-        )
+        command = nginx_command(self._folder, self._site)
         with (self._folder / "nginx.log").open("wb") as log:
-            command = [self._program, "-p", str(self._folder), "-c", f"{self._folder}/nginx.conf"]
             process = subprocess.Popen(command, stderr=log)
         try:
             wait_until(lambda: process.poll() is not None or self._answers(), "nginx")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.databases import LOSE_THE_SECOND
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
 from tests.support.screen import Screen, open_screen
 from tests.support.server import ServerProcess
@@ -99,12 +100,7 @@ async def test_cursor_of_an_entry_that_is_gone_is_refused(
     await place(server, 2)
     nodes = server.data("{ orders { nodes { cursor } } }")["orders"]["nodes"]
     server.stop()
-    server.database.change(
-        "DELETE FROM order_items WHERE order_id = 2",
-        "DELETE FROM log_entries WHERE seq = 2",
-        "DELETE FROM orders WHERE id = 2",
-        "UPDATE log_head SET last_seq = 1, last_order_id = 1",
-    )
+    server.database.change(*LOSE_THE_SECOND)
     server.start()
     await place(server, placed_since)
     async with open_screen(server.socket_url) as screen:

@@ -18,7 +18,7 @@ from execution.settings import Settings
 from resolvers.context import Service
 from resolvers.list_orders import get_order
 from tests.conftest import OpenService
-from tests.support.databases import PostgresDatabase, writer_engine
+from tests.support.databases import LOSE_THE_SECOND, PostgresDatabase, writer_engine
 from tests.support.instances import Instances
 from tests.support.orders import CREATE_ORDER, soup, soup_input
 from tests.support.relay import open_relay
@@ -246,15 +246,6 @@ async def test_orders_are_committed_synchronously_whatever_the_database_says(
         await service.writer.create_order(soup())
         assert postgres.rows("SELECT committed FROM orders") == [("on",)]
     assert any("synchronous_commit is off" in record.message for record in caplog.records)
-
-
-# As after a failover to a replica that had not got everything.
-LOSE_THE_SECOND = (
-    "DELETE FROM order_items WHERE order_id = 2",
-    "DELETE FROM log_entries WHERE seq = 2",
-    "DELETE FROM orders WHERE id = 2",
-    "UPDATE log_head SET last_seq = 1, last_order_id = 1",
-)
 
 
 @pytest.mark.parametrize("placed_by_others", [0, 1, 2])

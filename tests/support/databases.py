@@ -24,6 +24,15 @@ T = TypeVar("T")
 Rows = list[tuple[Any, ...]]
 
 
+# As after a failover to a replica, or in a copy, that lacks the second order of two.
+LOSE_THE_SECOND = (
+    "DELETE FROM order_items WHERE order_id = 2",
+    "DELETE FROM log_entries WHERE seq = 2",
+    "DELETE FROM orders WHERE id = 2",
+    "UPDATE log_head SET last_seq = 1, last_order_id = 1",
+)
+
+
 class AnyDatabase(Protocol):
     """What tests that run on both databases ask of one."""
 

@@ -59,13 +59,8 @@ def running(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
         process.wait(10)
 
 
-@contextmanager
-def nginx(folder: Path, ports: Sequence[int]) -> Iterator[str]:
-    """Run the manual's nginx before servers on these ports; return its address."""
-    port = free_port()
-    program = find("nginx")
-    pairs = [(f"127.0.0.1:800{n}", f"127.0.0.1:{to}") for n, to in enumerate(ports)]
-    site = replaced(block("nginx"), *pairs, ("listen 80;", f"listen 127.0.0.1:{port};"))
+def nginx_command(folder: Path, site: str) -> list[str]:
+    """Write a configuration that serves a site from a folder; return the command that runs it."""
     paths = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "".join(f"{path}_temp_path {folder}/{path};\n" for path in paths)
     user = "user root;\n" if os.geteuid() == 0 else ""
@@ -73,7 +68,16 @@ def nginx(folder: Path, ports: Sequence[int]) -> Iterator[str]:
         f"{user}daemon off; pid {folder}/nginx.pid; error_log stderr;\n"
         f"events {{}}\nhttp {{ access_log off;\n{temporary}{site}}}\n"
     )
-    command = [program, "-p", str(folder), "-c", f"{folder}/nginx.conf"]
+    return [find("nginx"), "-p", str(folder), "-c", f"{folder}/nginx.conf"]
+
+
+@contextmanager
+def nginx(folder: Path, ports: Sequence[int]) -> Iterator[str]:
+    """Run the manual's nginx before servers on these ports; return its address."""
+    port = free_port()
+    pairs = [(f"127.0.0.1:800{n}", f"127.0.0.1:{to}") for n, to in enumerate(ports)]
+    site = replaced(block("nginx"), *pairs, ("listen 80;", f"listen 127.0.0.1:{port};"))
+    command = nginx_command(folder, site)
     with running(command, port, folder / "nginx.log"):
         yield f"http://127.0.0.1:{port}"
 
