@@ -43,9 +43,9 @@ run: .venv/installed ## Serve on an embedded database (bistro92.db in this folde
 test: .venv/installed-dev ## Run every test
 	@command -v curl >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -q -y curl; } \
 		|| { echo "The README's commands are tested with curl, which is missing."; exit 1; }
-	@for tool in nginx openssl pgbouncer; do PATH="$$PATH:/usr/sbin" command -v $$tool >/dev/null \
-		|| { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -q -y $$tool; } \
-		|| echo "docs/operations.md and docs/several-instances.md are not tested in full: $$tool is missing."; done
+	@for tool in nginx openssl pgbouncer javac:default-jdk-headless; do PATH="$$PATH:/usr/sbin" command -v $${tool%:*} >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -q -y $${tool#*:}; } \
+		|| echo "The manuals and other languages' clients are not tested in full: $${tool%:*} is missing."; done
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-generic: .venv/installed-dev ## Run the tests of the API again, with nothing compiled

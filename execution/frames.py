@@ -11,7 +11,10 @@ from struct import pack
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import SecurityError
 from websockets.http11 import Request
+
+from execution.final_answer import final_error
 
 EXTENSION = "bistro92.frames"
 
@@ -33,6 +36,8 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
     """
 
     _refused = False
+    # What came between the handshake and its answer, for which clients have to wait.
+    _early = b""
 
     def handle_connect(self, event: Request) -> None:
         """Begin the handshake, and offer the extension to the application."""
@@ -57,8 +62,27 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; after the peer has broken the protocol, they are thrown away."""
-        if not self._refused:
-            super().data_received(data)
+        if self._refused:
+            return
+        if self.handshake_initiated and not self.handshake_complete:
+            # Read as frames now, they would be answered with frames, ahead of the handshake.
+            self._early += data
+            self.transport.pause_reading()
+            return
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._refuse_handshake(self.conn.handshake_exc)
+
+    def _refuse_handshake(self, problem: Exception) -> None:
+        """Answer a handshake that can't be read, which uvicorn doesn't notice."""
+        if isinstance(problem, SecurityError):  # of the library's own limits
+            text = "A line of a handshake may have 8,192 bytes, and a handshake 128 headers."
+            self.transport.write(final_error(431, "HEADERS_TOO_LARGE", text))
+        else:
+            text = "This is not a handshake of the WebSocket protocol."
+            self.transport.write(final_error(400, "BAD_REQUEST", text))
+        self.close_sent = self.handshake_complete = self._refused = True
+        self.transport.close()
 
     def handle_ping(self) -> None:
         """Answer a ping; one that came in the same bytes as a broken rule stays unanswered."""
@@ -104,6 +128,10 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
             # The application has yet to hear of it: uvicorn would call that an error of its.
             raise ClientDisconnected
         await super().send(message)
+        if self._early and self.handshake_complete:
+            early, self._early = self._early, b""
+            self.transport.resume_reading()
+            self.data_received(early)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
             # uvicorn would log an answered handshake as one that the application forgot.
             self.handshake_complete = True

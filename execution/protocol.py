@@ -13,8 +13,9 @@ from contextlib import suppress
 from typing import Any, cast
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from execution.in_step import InStepProtocol
 from execution.lane import Answer, FastLane
 
 _STATUS_LINES = {200: b"HTTP/1.1 200 OK\r\n", 500: b"HTTP/1.1 500 Internal Server Error\r\n"}
@@ -41,7 +42,7 @@ class LaneCycle:
         self.response_complete = False
 
 
-class LaneProtocol(HttpToolsProtocol):
+class LaneProtocol(InStepProtocol):
     """One HTTP connection."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -54,23 +55,16 @@ class LaneProtocol(HttpToolsProtocol):
         self._body: bytearray | None = None
         # How much of what was answered the client had not taken at the last look.
         self._unsent = 0
-        self._has_headers = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first request."""
-        super().connection_made(cast("asyncio.Transport", transport))
+        super().connection_made(transport)
         self._since = self.loop.time()
 
     def on_message_begin(self) -> None:
         """Begin to wait for the rest of a request."""
         super().on_message_begin()
         self._since = self.loop.time()
-        self._has_headers = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; a trailer is none, and is thrown away (RFC 9110, 6.5.1)."""
-        if not self._has_headers:
-            super().on_header(name, value)
 
     def pause_writing(self) -> None:
         """Begin to wait for a client that doesn't read."""
@@ -78,13 +72,9 @@ class LaneProtocol(HttpToolsProtocol):
         self._since = self.loop.time()
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request."""
+        """Begin to wait for the next request: `give_up_if_slow` does, without a timer for each."""
         self._since = self.loop.time()
-        if self.pipeline:
-            super().on_response_complete()
-        else:  # as uvicorn, without a timer for each request: `give_up_if_slow` ends idle ones
-            self.server_state.total_requests += 1
-            self.flow.resume_reading()
+        super().on_response_complete()
 
     def give_up_if_slow(self, patience_seconds: float) -> None:
         """Drop a client that has kept us waiting: for a request, or for it to read on."""
@@ -95,16 +85,15 @@ class LaneProtocol(HttpToolsProtocol):
             return
         if self.transport.is_closing() or self.flow.write_paused:
             self.transport.abort()
-        elif not self._is_answering() or self.cycle.more_body:
+        elif not self.is_answering() or self.cycle.more_body:
             self.transport.close()
 
-    def on_headers_complete(self) -> None:
+    def begin_request(self) -> None:
         """Keep a request for the lane, or begin it uvicorn's way."""
-        self._has_headers = True
         if self._may_be_for_lane():
             self._body = bytearray()
         else:
-            super().on_headers_complete()
+            super().begin_request()
 
     def _may_be_for_lane(self) -> bool:
         return (
@@ -112,20 +101,13 @@ class LaneProtocol(HttpToolsProtocol):
             and self.url == self._url
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
-            and not self.parser.should_upgrade()
             and not self.expect_100_continue
-            # One that is pipelined waits until the one before it has been answered.
-            and not self._is_answering()
             and not self._is_forwarded()
         )
 
     def _is_forwarded(self) -> bool:
         """Tell whether a proxy names its client: then uvicorn's layer must say who is asking."""
         return any(name.startswith(b"x-forwarded-") for name, _ in self.headers)
-
-    def _is_answering(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
@@ -136,15 +118,15 @@ class LaneProtocol(HttpToolsProtocol):
         if len(self._body) > self._lane.body_max_bytes:
             self._leave_lane()
 
-    def on_message_complete(self) -> None:
+    def complete_request(self) -> None:
         """Answer a request from the lane if it can be."""
         if self._body is None or self._lane is None:
-            super().on_message_complete()
+            super().complete_request()
             return
         answer = self._lane.begin(cast("Scope", self.scope), bytes(self._body))
         if answer is None:
             self._leave_lane()
-            super().on_message_complete()
+            super().complete_request()
             return
         self._body = None
         cycle = LaneCycle(keep_alive=self.parser.should_keep_alive())
@@ -160,7 +142,7 @@ class LaneProtocol(HttpToolsProtocol):
     def _leave_lane(self) -> None:
         body, self._body = self._body, None
         del self.scope["state"]["lane"]  # it has been asked
-        super().on_headers_complete()
+        super().begin_request()
         if body:
             super().on_body(bytes(body))
 
@@ -180,7 +162,7 @@ class LaneProtocol(HttpToolsProtocol):
         parts += (b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", answer.body)
         self.transport.write(b"".join(parts))
         if not cycle.keep_alive:
-            self.transport.close()
+            self.end()
         self.on_response_complete()
 
 

@@ -40,18 +40,18 @@ class Nginx:
         self.port, self.plain_port = free_port(), free_port()
         self._folder = folder
         self._site = SITE
-        self._replace("listen 80;", f"listen 127.0.0.1:{self.plain_port};")
-        self._replace("listen 443 ssl;", f"listen 127.0.0.1:{self.port} ssl;")
-        self._replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
-        self._replace("/etc/ssl/orders.example.com.pem", f"{folder}/certificate.pem")
-        self._replace("/etc/ssl/orders.example.com.key", f"{folder}/key.pem")
-        self._replace("proxy_read_timeout 60s;", f"proxy_read_timeout {read_timeout};")
+        self.replace("listen 80;", f"listen 127.0.0.1:{self.plain_port};")
+        self.replace("listen 443 ssl;", f"listen 127.0.0.1:{self.port} ssl;")
+        self.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
+        self.replace("/etc/ssl/orders.example.com.pem", f"{folder}/certificate.pem")
+        self.replace("/etc/ssl/orders.example.com.key", f"{folder}/key.pem")
+        self.replace("proxy_read_timeout 60s;", f"proxy_read_timeout {read_timeout};")
         certify(folder)
         self.tls = ssl.create_default_context(cafile=f"{folder}/certificate.pem")
         self.http = httpx.Client(base_url=f"https://localhost:{self.port}", verify=self.tls)
         self.socket_url = f"wss://localhost:{self.port}/graphql"
 
-    def _replace(self, text: str, by: str) -> None:
+    def replace(self, text: str, by: str) -> None:
         assert self._site.count(text) == 1, text
         self._site = self._site.replace(text, by)
 
@@ -94,6 +94,37 @@ def nginx(behind: ServerProcess, tmp_path: Path) -> Iterator[Nginx]:
     """A proxy that gives up a socket after four pings' time."""
     with Nginx(behind, tmp_path, f"{int(PING_SECONDS * 4000)}ms").running() as running:
         yield running
+
+
+# What the manual said once: it passed on whatever a client offered.
+ANY_UPGRADE = (
+    ('    default   "";\n    websocket websocket;', "    default $http_upgrade;"),
+    ("keepalive 64;", "keepalive 1;"),
+)
+
+
+@pytest.mark.parametrize("changes", [(), ANY_UPGRADE], ids=["manual's", "any upgrade"])
+def test_nobody_writes_requests_for_others_on_the_proxys_connection(
+    behind: ServerProcess, tmp_path: Path, changes: tuple[tuple[str, str], ...]
+) -> None:
+    """A stranger's body, and the next client on the same connection of nginx's."""
+    attack = b"\r\n" * 60_000 + (
+        b"GET /graphql?query={smuggled:__typename} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Ignore: "
+    )
+    nginx = Nginx(behind, tmp_path, "5s")
+    for old, new in changes:
+        nginx.replace(old, new)
+    with nginx.running():
+        for number in range(8):
+            headers = {"connection": "Upgrade", "upgrade": "h2c"}
+            with httpx.Client(verify=nginx.tls) as stranger:
+                url = f"https://localhost:{nginx.port}/graphql"
+                stranger.post(url, content=attack, headers=headers)
+            body = {"query": CREATE_ORDER, "variables": {"input": soup_input(f"v{number}")}}
+            answer = nginx.http.post("/graphql", json=body)
+            assert answer.json()["data"]["createOrder"]["order"]["table"] == f"v{number}"
+    listed = behind.data("{ orders(first: 8) { nodes { table } } }")["orders"]["nodes"]
+    assert [each["table"] for each in listed] == [f"v{number}" for number in reversed(range(8))]
 
 
 async def ping_from_server(screen: Screen) -> None:

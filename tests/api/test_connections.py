@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.orders import CREATE_ORDER, soup_input
-from tests.support.raw_http import connected, request
+from tests.support.raw_http import HANDSHAKE, chunked, connected, request
 from tests.support.server import ServerProcess
 from tests.support.waiting import wait_until
 
@@ -64,15 +64,8 @@ def test_pipelined_requests_are_answered_in_their_order(server: ServerProcess) -
 
 
 def test_body_in_chunks(shared_server: ServerProcess) -> None:
-    body = json.dumps(ORDERS).encode()
-    parts = [body[start : start + 5] for start in range(0, len(body), 5)]
-    head = (
-        b"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        b"Transfer-Encoding: chunked\r\n\r\n"
-    )
     with connected(shared_server) as client:
-        client.send(head + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts))
-        client.send(b"0\r\n\r\n")
+        client.send(chunked(ORDERS))
         assert "orders" in client.data()
 
 
@@ -185,14 +178,9 @@ def test_client_that_does_not_read_is_dropped(impatient_server: ServerProcess) -
 
 def test_pings_of_a_client_that_does_not_read_end_its_socket(shared_server: ServerProcess) -> None:
     """Each wants an answer, and answers that nobody reads would pile up in memory."""
-    handshake = (
-        b"GET /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-        b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
-    )
     pings = (b"\x89\xfd\0\0\0\0" + b"p" * 125) * 1000
     with connected(shared_server) as client:
-        client.send(handshake)
+        client.send(HANDSHAKE)
         assert client.answer()[0] == 101
         for _ in range(1000):
             try:

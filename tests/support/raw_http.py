@@ -1,6 +1,7 @@
 """An HTTP client that says exactly what it is told to."""
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -19,6 +20,22 @@ def request(payload: object, *, headers: str = "", version: str = "1.1") -> byte
     return head.encode() + body
 
 
+def chunked(payload: object, *, headers: str = "") -> bytes:
+    """Return the same request with its body in chunks of five bytes."""
+    head, _, body = request(payload, headers=headers).partition(b"\r\n\r\n")
+    head = re.sub(rb"Content-Length: \d+", b"Transfer-Encoding: chunked", head)
+    parts = [body[start : start + 5] for start in range(0, len(body), 5)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+    return head + b"\r\n\r\n" + chunks + b"0\r\n\r\n"
+
+
+HANDSHAKE = (
+    b"GET /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+)
+
+
 class RawClient:
     """A client that says exactly what it is told to."""
 
@@ -32,6 +49,15 @@ class RawClient:
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
+
+    def send_no_more(self) -> None:
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def set_option(self, level: int, name: int, value: int) -> None:
+        self._socket.setsockopt(level, name, value)
+
+    def read(self, length: int) -> bytes:
+        return self._file.read(length)
 
     def answer(self, pause_seconds: float = 0) -> tuple[int, dict[str, str], bytes]:
         """Read one response: status, headers and body, with a pause after each part of it."""

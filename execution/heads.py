@@ -1,0 +1,71 @@
+"""What the head of an HTTP request says of its body, its target, and an `Upgrade`."""
+
+import httptools
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class BadHeadError(Exception):
+    """A head that can't be served: the status, the code and the sentence for its client."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+def framing_of(method: bytes, version: str, headers: Headers) -> tuple[int, bool]:
+    """Return how many bytes of a body follow, and whether they come in chunks instead.
+
+    The parser has refused what is ambiguous: both, or one of them twice. Raises `BadHeadError` for
+    what it lets pass and nobody here can read.
+    """
+    if version not in ("1.1", "1.0"):
+        raise BadHeadError(505, "BAD_REQUEST", "Requests are HTTP/1.1.")
+    if method == b"CONNECT":  # everything behind it would belong to a tunnel
+        raise BadHeadError(405, "METHOD_NOT_ALLOWED", "CONNECT is not supported.")
+    length, is_chunked = 0, False
+    for name, value in headers:
+        if name == b"content-length":
+            length = int(value)
+        elif name == b"transfer-encoding":
+            is_chunked = True
+            if value.strip().lower() != b"chunked":
+                raise BadHeadError(501, "BAD_REQUEST", "The only Transfer-Encoding is chunked.")
+    if is_chunked and version == "1.0":
+        raise BadHeadError(400, "BAD_REQUEST", "HTTP/1.0 knows no Transfer-Encoding.")
+    return length, is_chunked
+
+
+def is_handshake(method: bytes, version: str, headers: Headers) -> bool:
+    """Tell whether a request with an `Upgrade` begins a WebSocket (RFC 6455, 4.1)."""
+    if method != b"GET" or version != "1.1":
+        return False
+    given = b",".join([value for name, value in headers if name == b"upgrade"])
+    return given.strip().lower() == b"websocket"
+
+
+def as_ordinary(method: bytes, url: bytes, version: str, headers: Headers) -> bytes:
+    """Write a head without its `Upgrade`, which a server is free to ignore (RFC 9110, 7.8)."""
+    lines = [b"%b %b HTTP/%b" % (method, url, version.encode())]
+    lines += [b"%b: %b" % header for header in headers if header[0] != b"upgrade"]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def to_origin_form(url: bytes, headers: Headers) -> bytes:
+    """Return the path and query of an absolute target, whose host counts as the `Host`.
+
+    (RFC 9112, 3.2.2.) Any other target is returned as it is. Raises `BadHeadError`.
+    """
+    try:
+        parsed = httptools.parse_url(url)
+    except httptools.HttpParserInvalidURLError:
+        raise BadHeadError(400, "BAD_REQUEST", "The target is not a path.") from None
+    if not parsed.host or parsed.userinfo:
+        raise BadHeadError(400, "BAD_REQUEST", "The target is not a path.")
+    host = b"[%b]" % parsed.host if b":" in parsed.host else parsed.host
+    if parsed.port:
+        host += b":%d" % parsed.port
+    headers[:] = [(name, host if name == b"host" else value) for name, value in headers]
+    path = parsed.path or b"/"
+    return path + (b"?" + parsed.query if parsed.query else b"")
