@@ -26,6 +26,8 @@ logger = logging.getLogger("bistro92.access")
 ANONYMOUS = Caller(Role.MANAGER, None)
 _READ_SECONDS = 0.5
 _VERIFIED_MAX = 4096
+_VERIFIED_MAX_BYTES = 256  # of one header: spaces around a token are its client's to choose
+_ADDRESS_MAX_CHARACTERS = 64
 _BEARER = b"bearer "
 _MARKS_OF_PROXIES = frozenset(
     {
@@ -67,9 +69,10 @@ class Access:
         if token is None:
             return None
         caller = Caller(token.role, token.id)
-        if len(self._verified) >= _VERIFIED_MAX:
-            self._verified.clear()
-        self._verified[authorization] = caller
+        if len(authorization) <= _VERIFIED_MAX_BYTES:
+            if len(self._verified) >= _VERIFIED_MAX:
+                self._verified.clear()
+            self._verified[authorization] = caller
         return caller
 
     def watch(self, caller: Caller, dismiss: Callable[[], None]) -> None:
@@ -170,7 +173,13 @@ def is_local(scope: Scope) -> bool:
     server, client = scope.get("server"), scope.get("client")
     if not server or not client:  # a Unix socket: whoever is behind it
         return False
-    return _are_loopback(server[0], client[0]) and _is_direct(dict(scope.get("headers", ())))
+    # A proxy may forward a name of any length; those are kept that may be addresses.
+    is_short = len(client[0]) <= _ADDRESS_MAX_CHARACTERS
+    return (
+        is_short
+        and _are_loopback(server[0], client[0])
+        and _is_direct(dict(scope.get("headers", ())))
+    )
 
 
 def _is_direct(headers: dict[bytes, bytes]) -> bool:

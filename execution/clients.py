@@ -9,6 +9,7 @@ from resolvers.context import Caller
 
 # An IPv6 subscriber has at least this many leading bits to themselves, and all addresses below.
 _IPV6_SUBSCRIBER_BITS = 64
+_ADDRESS_MAX_CHARACTERS = 64
 
 
 def client_key(scope: Scope, caller: Caller | None = None) -> str:
@@ -19,7 +20,13 @@ def client_key(scope: Scope, caller: Caller | None = None) -> str:
     if caller is not None and caller.token_id is not None:
         return f"token {caller.token_id}"
     client = scope.get("client")
-    return "unknown" if client is None else _network_of(client[0])
+    return "unknown" if client is None else network_of(client[0])
+
+
+def network_of(address: str) -> str:
+    """Return the part of an address that its owner can't change, at most 64 characters."""
+    # What a proxy forwards may be a name of any length: keys are kept, so they must be short.
+    return _network_of(address[:_ADDRESS_MAX_CHARACTERS])
 
 
 @lru_cache(maxsize=4096)

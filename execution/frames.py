@@ -38,6 +38,7 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
     _refused = False
     # What came between the handshake and its answer, for which clients have to wait.
     _early = b""
+    _closing_since: float | None = None
 
     def handle_connect(self, event: Request) -> None:
         """Begin the handshake, and offer the extension to the application."""
@@ -47,6 +48,15 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
                 "write": self.write_texts,
                 "abort": self.transport.abort,
             }
+
+    def give_up_if_slow(self, patience_seconds: float) -> None:
+        """Drop a peer that doesn't read the end of a socket that is closing."""
+        if not self.transport.is_closing():
+            return
+        now = self.loop.time()
+        self._closing_since = self._closing_since or now
+        if now - self._closing_since >= patience_seconds:
+            self.transport.abort()
 
     async def write_texts(self, payloads: Sequence[bytes]) -> None:
         """Send text messages in one write, after what was sent before, with flow control.

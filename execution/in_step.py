@@ -13,8 +13,8 @@ from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from execution.accounted import AccountedProtocol
 from execution.final_answer import final_answer, final_error
 from execution.heads import BadHeadError, as_ordinary, framing_of, is_handshake, to_origin_form
 from execution.requests import new_request_id, unexpected_error
@@ -24,9 +24,8 @@ logger = logging.getLogger("bistro92.connections")
 # A head ends with an empty line, and so does a body in chunks. The parser takes no other line ends.
 _EMPTY_LINE = b"\r\n\r\n"
 _LINE_ENDS = b"\r\n"
-# For a client to read why it was refused while it still sends: closed at once, with its bytes
-# unread, the connection would be reset and the answer lost on the way.
-_LINGER_SECONDS = 2.0
+# Less than this is what any connection costs.
+_HELD_MIN_BYTES = 16_384
 
 
 class _HeldFlow(FlowControl):
@@ -43,12 +42,15 @@ class _CycleTransport:
     """What a request under way may do with the connection."""
 
     def __init__(self, protocol: "InStepProtocol", transport: asyncio.Transport) -> None:
-        self.write = transport.write
+        self._protocol = protocol
         self.is_closing = transport.is_closing
         self.close = protocol.end
 
+    def write(self, data: bytes) -> None:
+        self._protocol.write(data)
 
-class InStepProtocol(HttpToolsProtocol):
+
+class InStepProtocol(AccountedProtocol):
     """One HTTP connection, its requests one after the other."""
 
     flow: _HeldFlow
@@ -65,19 +67,23 @@ class InStepProtocol(HttpToolsProtocol):
         # empty line that comes in two pieces.
         self._body_left = 0
         self._tail = b""
-        # Nothing that comes is heard any more; nothing will come any more.
-        self._is_ended = False
+        self._head_bytes = 0
+        self._has_line = False
+        # Nothing will come any more.
         self._is_half_closed = False
-        self._lingering: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first request."""
-        super().connection_made(cast("asyncio.Transport", transport))
+        super().connection_made(transport)
         self.flow = _HeldFlow(self.transport)
+
+    def held_bytes(self) -> int:
+        """Return how much was read behind the request under way, if it is worth counting."""
+        return len(self._held) if len(self._held) >= _HELD_MIN_BYTES else 0
 
     def data_received(self, data: bytes) -> None:
         """Parse what belongs to the request under way, and hold back the rest."""
-        if self._is_ended:
+        if self.is_ended:
             return
         if self._held:
             self._held += data
@@ -87,7 +93,7 @@ class InStepProtocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         """Parse bytes, until they end or a request is whole that can't be answered at once."""
         start, self._is_feeding = 0, True
-        while start < len(data) and not self._is_ended:
+        while start < len(data) and not self.is_ended:
             if not self._is_inside:
                 if self.is_answering():
                     break
@@ -95,10 +101,14 @@ class InStepProtocol(HttpToolsProtocol):
                     data, start = data[start:].lstrip(_LINE_ENDS), 0
                     continue
             end = start + self._length_of_part(data, start)
+            if not (self._is_inside and self._has_head) and self._is_head_too_large(
+                data, start, end
+            ):
+                break
             self._parse(data[start:end] if end - start < len(data) else data, data, end)
             start = end
         self._is_feeding = False
-        self._hold(b"" if self._is_ended else data[start:])
+        self._hold(b"" if self.is_ended else data[start:])
 
     def _length_of_part(self, data: bytes, start: int) -> int:
         """Return how far the request under way can reach: never beyond its own end."""
@@ -116,18 +126,29 @@ class InStepProtocol(HttpToolsProtocol):
         self._tail = b""
         return end + len(_EMPTY_LINE) - start - len(tail)
 
+    def _is_head_too_large(self, data: bytes, start: int, end: int) -> bool:
+        """Refuse a head beyond the limit as soon as so much of it is here; tell whether it was."""
+        limit = self.account.limits.head_max_bytes
+        self._head_bytes += end - start
+        is_too_large = self._head_bytes > limit
+        if is_too_large or self._tail:
+            self._has_line = self._has_line or b"\n" in data[start : min(end, start + limit)]
+        if is_too_large and self._has_line:
+            self.refuse(431, "HEADERS_TOO_LARGE", f"The head of a request may have {limit} bytes.")
+        elif is_too_large:
+            self.refuse(414, "TARGET_TOO_LONG", f"The head of a request may have {limit} bytes.")
+        return is_too_large
+
     def _hold(self, data: bytes) -> None:
         self._held = data
         was_holding, self.flow.is_holding = self.flow.is_holding, bool(data)
         if data:
             self.flow.pause_reading()
+            if self.held_bytes():
+                self.account.keep(self)
         elif was_holding:
             self.flow.resume_reading()
-
-    def is_answering(self) -> bool:
-        """Tell whether a request has been begun and not been answered."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete
+            self.release()
 
     def _parse(self, part: bytes, data: bytes, end: int) -> None:
         try:
@@ -159,6 +180,9 @@ class InStepProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin to answer a request, or stop at an `Upgrade`: `_upgrade` decides about it."""
         self._has_head = True
+        most = self.account.limits.max_headers
+        if len(self.headers) > most:
+            raise BadHeadError(431, "HEADERS_TOO_LARGE", f"A request may have {most} headers.")
         method, version = self.parser.get_method(), self.parser.get_http_version()
         self._body_left, is_chunked = framing_of(method, version, self.headers)
         if self.url[:1] != b"/":
@@ -185,8 +209,8 @@ class InStepProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request."""
-        self._is_inside = False
-        self._tail = b""
+        self._is_inside = self._has_line = False
+        self._tail, self._head_bytes = b"", 0
         if not self._is_upgrade:
             self.complete_request()
 
@@ -198,7 +222,8 @@ class InStepProtocol(HttpToolsProtocol):
         """Go on behind a head with an `Upgrade`; `rest` is what follows it in the same bytes."""
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if is_handshake(method, version, self.headers):
-            self._is_ended = True
+            self.is_ended = True
+            self.leave()
             self.scope["method"] = "GET"
             self.handle_websocket_upgrade()
             if rest:
@@ -225,17 +250,10 @@ class InStepProtocol(HttpToolsProtocol):
 
         Its order may be stored by then: unanswered, it would be sent again.
         """
-        self._is_half_closed = not self._is_ended and not self._is_inside and self.is_answering()
+        self._is_half_closed = not self.is_ended and not self._is_inside and self.is_answering()
         if self._is_half_closed and not self._held:
             self.cycle.keep_alive = False
         return self._is_half_closed
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
-        self._is_ended = True
-        if self._lingering is not None:
-            self._lingering.cancel()
-        super().connection_lost(exc)
 
     def refuse(self, status: int, code: str, message: str) -> None:
         """Answer what is no request that can be served with an error, and end the connection."""
@@ -245,20 +263,11 @@ class InStepProtocol(HttpToolsProtocol):
         # One answer each: nothing is said if the request under way has been answered already.
         is_answered = self._is_inside and self._has_cycle and self.cycle.response_started
         if not is_answered and not self.transport.is_closing():
-            self.transport.write(answer)
+            self.write(answer)
         self.end()
 
-    def end(self) -> None:
+    def end(self, *, is_unread: bool = False) -> None:
         """Close the connection when all has been sent, and let the peer read it to the end."""
-        is_unread = self._is_inside or bool(self._held) or self.flow.read_paused
-        self._is_ended, self._held = True, b""
-        if self.is_answering():  # it must not answer as well
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        if not is_unread or self._is_half_closed or not self.transport.can_write_eof():
-            self.transport.close()
-        elif self._lingering is None and not self.transport.is_closing():
-            self.transport.write_eof()
-            self.flow.is_holding = False
-            self.flow.resume_reading()
-            self._lingering = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        is_unread = is_unread or self._is_inside or bool(self._held) or self.flow.read_paused
+        self._held, self.flow.is_holding = b"", False
+        super().end(is_unread=is_unread and not self._is_half_closed)

@@ -20,7 +20,7 @@ from execution.gate import Door
 from execution.negotiation import answered_at_once
 from execution.operations import Operations
 from execution.rate import IS_COUNTED
-from execution.requests import new_request_id, unexpected_error
+from execution.requests import announced_bytes, new_request_id, unexpected_error
 from resolvers.context import Context, Service
 
 logger = logging.getLogger("bistro92.lane")
@@ -132,6 +132,8 @@ class LaneMiddleware:
             or scope["method"] != "POST"
             or scope["path"] != self._lane.path
             or "lane" not in scope.get("state", {})
+            # Nobody waits for what is refused as it is.
+            or announced_bytes(scope) > self._lane.body_max_bytes
         ):
             await self._app(scope, receive, send)
             return

@@ -9,7 +9,9 @@ HTML = "text/html"
 
 Headers = Sequence[tuple[bytes, bytes]]
 
+# The caches' bounds: strangers choose what stands in these headers. The view takes longer ones.
 _KEPT = 256
+_KEPT_MAX_BYTES = 256
 
 
 def answered_at_once(headers: Headers) -> bool:
@@ -24,8 +26,9 @@ def answered_at_once(headers: Headers) -> bool:
             accept = value
     return (
         content_type is not None
+        and len(content_type) <= _KEPT_MAX_BYTES
         and _is_json(content_type)
-        and (accept is None or _takes_json(accept))
+        and (accept is None or (len(accept) <= _KEPT_MAX_BYTES and _takes_json(accept)))
     )
 
 

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from execution.in_step import InStepProtocol
 from execution.lane import Answer, FastLane
 
+_SHARED_MIN_BYTES = 65_536
 _STATUS_LINES = {200: b"HTTP/1.1 200 OK\r\n", 500: b"HTTP/1.1 500 Internal Server Error\r\n"}
 
 
@@ -53,8 +54,8 @@ class LaneProtocol(InStepProtocol):
         self._since = self.loop.time()
         # The body so far of a request that may be one for the lane.
         self._body: bytearray | None = None
-        # How much of what was answered the client had not taken at the last look.
-        self._unsent = 0
+        # When the client was last seen to have taken enough of its answers, and how much by then.
+        self._judged_at, self._taken_bytes = 0.0, 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first request."""
@@ -66,11 +67,6 @@ class LaneProtocol(InStepProtocol):
         super().on_message_begin()
         self._since = self.loop.time()
 
-    def pause_writing(self) -> None:
-        """Begin to wait for a client that doesn't read."""
-        super().pause_writing()
-        self._since = self.loop.time()
-
     def on_response_complete(self) -> None:
         """Begin to wait for the next request: `give_up_if_slow` does, without a timer for each."""
         self._since = self.loop.time()
@@ -78,15 +74,28 @@ class LaneProtocol(InStepProtocol):
 
     def give_up_if_slow(self, patience_seconds: float) -> None:
         """Drop a client that has kept us waiting: for a request, or for it to read on."""
-        unsent = _unsent_bytes(self.transport)
-        if unsent != self._unsent:  # it reads, however slowly
-            self._unsent, self._since = unsent, self.loop.time()
-        if self.loop.time() - self._since < patience_seconds:
+        now, unsent = self.loop.time(), _unsent_bytes(self.transport)
+        if unsent:
+            self._since = now  # its next request isn't waited for yet
+            if not self._reads_enough(unsent, now, patience_seconds):
+                self.transport.abort()
             return
-        if self.transport.is_closing() or self.flow.write_paused:
+        self._judged_at = 0.0
+        if now - self._since < patience_seconds:
+            return
+        if self.transport.is_closing():
             self.transport.abort()
         elif not self.is_answering() or self.cycle.more_body:
             self.transport.close()
+
+    def _reads_enough(self, unsent: int, now: float, patience_seconds: float) -> bool:
+        taken = self.written_bytes - unsent
+        if self._judged_at and now - self._judged_at < patience_seconds:
+            return True
+        wanted = self.account.limits.min_bytes_per_second * patience_seconds
+        is_enough = not self._judged_at or taken - self._taken_bytes >= wanted
+        self._judged_at, self._taken_bytes = now, taken
+        return is_enough
 
     def begin_request(self) -> None:
         """Keep a request for the lane, or begin it uvicorn's way."""
@@ -102,6 +111,7 @@ class LaneProtocol(InStepProtocol):
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
             and not self.expect_100_continue
+            and self._body_left <= self._lane.body_max_bytes
             and not self._is_forwarded()
         )
 
@@ -159,8 +169,13 @@ class LaneProtocol(InStepProtocol):
         parts = [_STATUS_LINES[answer.status]]
         for name, value in (*self.server_state.default_headers, *answer.headers):
             parts += (name, b": ", value, b"\r\n")
-        parts += (b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", answer.body)
-        self.transport.write(b"".join(parts))
+        parts.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+        if len(answer.body) < _SHARED_MIN_BYTES:  # a write costs more than a copy
+            parts.append(answer.body)
+            self.write(b"".join(parts))
+        else:  # as it is: many connections may have the same one, and read it slowly
+            self.write(b"".join(parts))
+            self.write(answer.body)
         if not cycle.keep_alive:
             self.end()
         self.on_response_complete()

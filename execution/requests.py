@@ -17,6 +17,7 @@ logger = logging.getLogger("bistro92.requests")
 
 Header = tuple[bytes, bytes]
 
+_LENGTH_MAX_DIGITS = 20
 _HANDSHAKE = "websocket.http.response"
 _STARTS = ("http.response.start", "websocket.accept", f"{_HANDSHAKE}.start")
 
@@ -122,6 +123,12 @@ class PlainStartErrors:
         await self._app(scope, receive, send_plainly if scope["type"] == "lifespan" else send)
 
 
+def announced_bytes(scope: Scope) -> int:
+    """Return how large a request says that its body is; 0 if it doesn't say."""
+    length: bytes = dict(scope["headers"]).get(b"content-length", b"").strip()
+    return int(length) if length.isdigit() and len(length) < _LENGTH_MAX_DIGITS else 0
+
+
 class BodyLimit:
     """Plain ASGI middleware: refuses a body that is too large before it is read whole."""
 
@@ -133,6 +140,9 @@ class BodyLimit:
         """Serve a connection."""
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
+            return
+        if announced_bytes(scope) > self._max_bytes:
+            await self._refuse(scope, send)
             return
         length = 0
 
@@ -147,8 +157,12 @@ class BodyLimit:
         try:
             await self._app(scope, receive_within_limit, send)
         except _BodyTooLargeError:
-            text = f"The body of the request is larger than {self._max_bytes} bytes."
-            await refuse(scope, send, 413, "BODY_TOO_LARGE", text)
+            await self._refuse(scope, send)
+
+    async def _refuse(self, scope: Scope, send: Send) -> None:
+        text = f"The body of the request is larger than {self._max_bytes} bytes."
+        # The rest of it is nothing that anybody would read.
+        await refuse(scope, send, 413, "BODY_TOO_LARGE", text, (b"connection", b"close"))
 
 
 class _BodyTooLargeError(Exception):

@@ -1,5 +1,6 @@
 """The uvicorn server as Bistro92 runs it."""
 
+import asyncio
 import gc
 import logging
 import resource
@@ -7,12 +8,14 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from execution.connections import Connections
 from execution.frames import FrameWritingProtocol
 from execution.logs import log_config
 from execution.protocol import LaneProtocol
@@ -27,10 +30,12 @@ _COLLECT_AFTER_ALLOCATIONS = 10_000
 
 def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     """Return uvicorn's options; each differs from its default for a reason."""
+    account = Connections(settings.connection_limits())
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=LaneProtocol,
+        # uvicorn makes one for each connection; all of a server's share one account.
+        http=cast("type[asyncio.Protocol]", partial(LaneProtocol, account=account)),
         # websockets-sansio, the implementation with flow control (a slow screen holds up only
         # itself), and ready frames.
         ws=FrameWritingProtocol,
@@ -74,7 +79,7 @@ class Server(uvicorn.Server):
         """Do what is done ten times a second; twice a second, look for slow clients."""
         if counter % 5 == 0:
             for connection in list(self.server_state.connections):
-                if isinstance(connection, LaneProtocol):
+                if isinstance(connection, (LaneProtocol, FrameWritingProtocol)):
                     connection.give_up_if_slow(self._client_timeout_seconds)
         return await super().on_tick(counter)
 

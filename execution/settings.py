@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.errors import StartError
+from execution.connections import ConnectionLimits
 from execution.rate import AUTOMATIC, AUTOMATIC_RATE, parse_rate
 from schema.document_limits import DocumentLimits
 
@@ -143,11 +144,41 @@ class Settings(BaseSettings):
     websocket_message_max_bytes: int = Field(
         131_072, ge=1024, description="Largest message that a WebSocket may send to the service"
     )
+    http_head_max_bytes: int = Field(
+        32_768,
+        ge=1024,
+        description="Largest head of an HTTP request; more gets 431, or 414 for its first line",
+    )
+    http_max_headers: int = Field(
+        100, ge=20, description="Headers of an HTTP request; more get 431"
+    )
+    max_http_connections_per_client: int = Field(
+        1000,
+        ge=1,
+        description="HTTP connections of one address, trusted proxies aside; more get 429",
+    )
+    max_http_connections: int = Field(
+        10_000, ge=1, description="HTTP connections in all; more are refused with 503"
+    )
+    http_unsent_max_bytes_per_client: int = Field(
+        16_777_216,
+        ge=65_536,
+        description="Answers of HTTP that one address, trusted proxies aside, has yet to read; "
+        "beyond it the slowest of its connections are dropped",
+    )
+    http_unsent_max_bytes: int = Field(
+        67_108_864, ge=65_536, description="The same for all addresses together"
+    )
+    client_min_bytes_per_second: int = Field(
+        8192,
+        ge=1,
+        description="An HTTP client must read its answers at this rate, or it is disconnected",
+    )
     client_timeout_seconds: float = Field(
         8,
         gt=0,
-        description="An HTTP client must send its whole request, take some of the answer, and "
-        "send the next one within this time each, or it is disconnected",
+        description="An HTTP client must send its whole request, and the next one, within this "
+        "time each, or it is disconnected; how fast it reads is judged over this time",
     )
     websocket_max_operations: int = Field(
         100, ge=1, description="Operations at once on one WebSocket; more get `TOO_MANY_OPERATIONS`"
@@ -201,6 +232,19 @@ class Settings(BaseSettings):
                 "Input should be `automatic`, `off`, or one limit such as `200/second`",
             ) from None
         return given
+
+    def connection_limits(self) -> ConnectionLimits:
+        """Return the limits of HTTP connections."""
+        return ConnectionLimits(
+            head_max_bytes=self.http_head_max_bytes,
+            max_headers=self.http_max_headers,
+            min_bytes_per_second=self.client_min_bytes_per_second,
+            unsent_max_bytes_per_client=self.http_unsent_max_bytes_per_client,
+            unsent_max_bytes=self.http_unsent_max_bytes,
+            max_connections_per_client=self.max_http_connections_per_client,
+            max_connections=self.max_http_connections,
+            proxies=split_list(self.trusted_proxies),
+        )
 
     def document_limits(self) -> DocumentLimits:
         """Return the limits of documents."""

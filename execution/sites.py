@@ -12,6 +12,7 @@ from execution.settings import Settings, split_list
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not listened on
+_KEPT_MAX_BYTES = 512
 _HTTP_SCHEMES = {"ws": "http", "wss": "https"}
 
 
@@ -27,10 +28,17 @@ class Sites:
         self._any_address = host in _EVERYWHERE
         self.listed_origins = split_list(settings.allowed_origins)
         # Bounded, as clients may send any number of others; a look-up takes 0.2 µs.
-        self.is_own_site = lru_cache(maxsize=256)(self._is_own_site)
+        self._is_short_own_site = lru_cache(maxsize=256)(self._is_own_site)
+
+    def is_own_site(self, scheme: str, host: bytes | None, origin: bytes | None) -> bool:
+        """Tell whether a request is to one of our names, and from no other site's page.
+
+        May be False for names that are too long to be kept: the gate looks at each of those.
+        """
+        is_short = len(host or b"") + len(origin or b"") <= _KEPT_MAX_BYTES
+        return is_short and self._is_short_own_site(scheme, host, origin)
 
     def _is_own_site(self, scheme: str, host: bytes | None, origin: bytes | None) -> bool:
-        """Tell whether a request is to one of our names, and from no other site's page."""
         if host is None or not self.is_own_host(host):
             return False
         return origin is None or is_same_origin(scheme, host, origin)

@@ -6,9 +6,6 @@ those who share a proxy's connection with them.
 
 import json
 import re
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import pytest
@@ -16,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.orders import CREATE_ORDER, soup_input
-from tests.support.raw_http import HANDSHAKE, RawClient, chunked, connected, request
+from tests.support.raw_http import HANDSHAKE, chunked, connected, request
 from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.sqlite
@@ -238,7 +235,7 @@ def test_each_request_gets_its_own_answer_or_the_end(
     sent.append(kinds(len(sent))[0])
     last = next((n for n, each in enumerate(sent) if each.is_last), len(sent) - 1)
     whole = b"".join(each.data for each in sent)
-    with one_by_one(shared_server) as client:
+    with connected(shared_server) as client:
         start = 0
         for length in cuts:
             client.send_if_open(whole[start : start + length])
@@ -252,21 +249,3 @@ def test_each_request_gets_its_own_answer_or_the_end(
                 assert each.key in json.loads(body)["data"], (each.name, body)
         if sent[last].is_last:
             assert client.is_closed()
-
-
-class PieceByPiece(RawClient):
-    """A client whose pieces leave one by one, and which goes on when nobody listens any more."""
-
-    def send_if_open(self, data: bytes) -> None:
-        with suppress(ConnectionError):
-            self.send(data)
-
-
-@contextmanager
-def one_by_one(server: ServerProcess) -> Iterator[PieceByPiece]:
-    client = PieceByPiece(server)
-    client.set_option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        yield client
-    finally:
-        client.close()
