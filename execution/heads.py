@@ -1,4 +1,4 @@
-"""What the head of an HTTP request says of its body, its target, and an `Upgrade`."""
+"""What the head of an HTTP request says that its parser doesn't look at."""
 
 import httptools
 
@@ -14,27 +14,16 @@ class BadHeadError(Exception):
         self.code = code
 
 
-def framing_of(method: bytes, version: str, headers: Headers) -> tuple[int, bool]:
-    """Return how many bytes of a body follow, and whether they come in chunks instead.
-
-    The parser has refused what is ambiguous: both, or one of them twice. Raises `BadHeadError` for
-    what it lets pass and nobody here can read.
-    """
-    if version not in ("1.1", "1.0"):
+def check_head(method: bytes, version: str, codings: bytes) -> None:
+    """Raise `BadHeadError` for what the parser lets pass, and nobody here can read."""
+    if version != "1.1" and version != "1.0":
         raise BadHeadError(505, "BAD_REQUEST", "Requests are HTTP/1.1.")
     if method == b"CONNECT":  # everything behind it would belong to a tunnel
         raise BadHeadError(405, "METHOD_NOT_ALLOWED", "CONNECT is not supported.")
-    length, is_chunked = 0, False
-    for name, value in headers:
-        if name == b"content-length":
-            length = int(value)
-        elif name == b"transfer-encoding":
-            is_chunked = True
-            if value.strip().lower() != b"chunked":
-                raise BadHeadError(501, "BAD_REQUEST", "The only Transfer-Encoding is chunked.")
-    if is_chunked and version == "1.0":
+    if codings and codings != b"chunked":
+        raise BadHeadError(501, "BAD_REQUEST", "The only Transfer-Encoding is chunked.")
+    if codings and version == "1.0":
         raise BadHeadError(400, "BAD_REQUEST", "HTTP/1.0 knows no Transfer-Encoding.")
-    return length, is_chunked
 
 
 def is_handshake(method: bytes, version: str, headers: Headers) -> bool:

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 from execution.accounted import AccountedProtocol
 from execution.final_answer import final_answer, final_error
-from execution.heads import BadHeadError, as_ordinary, framing_of, is_handshake, to_origin_form
+from execution.heads import BadHeadError, as_ordinary, check_head, is_handshake, to_origin_form
 from execution.requests import new_request_id, unexpected_error
 
 logger = logging.getLogger("bistro92.connections")
@@ -26,6 +26,9 @@ _EMPTY_LINE = b"\r\n\r\n"
 _LINE_ENDS = b"\r\n"
 # Less than this is what any connection costs.
 _HELD_MIN_BYTES = 16_384
+_DECIDING = frozenset(
+    {b"content-length", b"transfer-encoding", b"expect", b"x-forwarded-for", b"x-forwarded-proto"}
+)
 
 
 class _HeldFlow(FlowControl):
@@ -63,12 +66,16 @@ class InStepProtocol(AccountedProtocol):
         # Between the first byte of a request and its last one.
         self._is_inside = False
         self._has_head = self._has_cycle = self._is_upgrade = False
-        # How much of a body is to come, if its head says so; and the end of what was parsed, for an
-        # empty line that comes in two pieces.
-        self._body_left = 0
+        # What its head says of it; and how much of a body of that length is to come.
+        self.method, self.version = b"", ""
+        self.is_forwarded = False  # a proxy names its client
+        self._length, self._codings, self._body_left = 0, b"", 0
+        # The end of what was parsed, for an empty line that comes in two pieces.
         self._tail = b""
         self._head_bytes = 0
         self._has_line = False
+        # Since when this connection waits for its client, if it does.
+        self.waiting_since = self.loop.time()
         # Nothing will come any more.
         self._is_half_closed = False
 
@@ -100,22 +107,21 @@ class InStepProtocol(AccountedProtocol):
                 if data[start] in _LINE_ENDS:  # before a request line: the parser skips them too
                     data, start = data[start:].lstrip(_LINE_ENDS), 0
                     continue
-            end = start + self._length_of_part(data, start)
-            if not (self._is_inside and self._has_head) and self._is_head_too_large(
-                data, start, end
-            ):
-                break
-            self._parse(data[start:end] if end - start < len(data) else data, data, end)
+            if self._body_left:
+                end = start + min(self._body_left, len(data) - start)
+                self._body_left -= end - start
+            else:
+                end = start + self._length_of_part(data, start)
+                if not self._has_head and self._is_head_too_large(data, start, end):
+                    break
+            self._parse(data[start:end], data, end)
             start = end
         self._is_feeding = False
-        self._hold(b"" if self.is_ended else data[start:])
+        if start < len(data) or self.flow.is_holding:
+            self._hold(b"" if self.is_ended else data[start:])
 
     def _length_of_part(self, data: bytes, start: int) -> int:
-        """Return how far the request under way can reach: never beyond its own end."""
-        if self._body_left:
-            length = min(self._body_left, len(data) - start)
-            self._body_left -= length
-            return length
+        """Return how far a head or a body in chunks can reach: never beyond its own end."""
         tail = self._tail
         if tail:
             data, start = tail + data[start:], 0
@@ -167,15 +173,32 @@ class InStepProtocol(AccountedProtocol):
                 self._answer_and_end(final_answer(500, unexpected_error(request_id), request_id))
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Begin a request, and to wait for the rest of it."""
         super().on_message_begin()
+        self.waiting_since = self.loop.time()
         self._is_inside = True
-        self._has_head = self._has_cycle = self._is_upgrade = False
+        self._has_cycle = self._is_upgrade = self.is_forwarded = False
+        self._length, self._codings = 0, b""
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; a trailer is none, and is thrown away (RFC 9110, 6.5.1)."""
-        if not self._has_head:
-            super().on_header(name, value)
+        if self._has_head:
+            return
+        name = name.lower()
+        if name in _DECIDING:
+            self._take_deciding_header(name, value)
+        self.headers.append((name, value))
+
+    def _take_deciding_header(self, name: bytes, value: bytes) -> None:
+        # The parser has refused what is ambiguous: both of the first two, or one of them twice.
+        if name == b"content-length":
+            self._length = int(value)
+        elif name == b"transfer-encoding":
+            self._codings = value.strip().lower()
+        elif name == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue"
+        else:
+            self.is_forwarded = True
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request, or stop at an `Upgrade`: `_upgrade` decides about it."""
@@ -183,18 +206,16 @@ class InStepProtocol(AccountedProtocol):
         most = self.account.limits.max_headers
         if len(self.headers) > most:
             raise BadHeadError(431, "HEADERS_TOO_LARGE", f"A request may have {most} headers.")
-        method, version = self.parser.get_method(), self.parser.get_http_version()
-        self._body_left, is_chunked = framing_of(method, version, self.headers)
+        self.method, self.version = self.parser.get_method(), self.parser.get_http_version()
+        check_head(self.method, self.version, self._codings)
+        self._body_left = self._length
         if self.url[:1] != b"/":
             self.url = to_origin_form(self.url, self.headers)
-        if not self.parser.should_upgrade():
+        if self.parser.should_upgrade():
+            # The parser takes it for a request without a body, and stops behind its head.
+            self._is_upgrade = True
+        else:
             self.begin_request()
-            return
-        # The parser takes it for a request without a body, and stops behind its head.
-        self._is_upgrade = True
-        has_body = self._body_left > 0 or is_chunked
-        if has_body and is_handshake(method, version, self.headers):
-            raise BadHeadError(400, "BAD_REQUEST", "A WebSocket handshake has no body.")
 
     def begin_request(self) -> None:
         """Begin to answer a request whose head is here."""
@@ -209,7 +230,7 @@ class InStepProtocol(AccountedProtocol):
 
     def on_message_complete(self) -> None:
         """End a request."""
-        self._is_inside = self._has_line = False
+        self._is_inside = self._has_head = self._has_line = False
         self._tail, self._head_bytes = b"", 0
         if not self._is_upgrade:
             self.complete_request()
@@ -220,22 +241,24 @@ class InStepProtocol(AccountedProtocol):
 
     def _upgrade(self, rest: bytes) -> None:
         """Go on behind a head with an `Upgrade`; `rest` is what follows it in the same bytes."""
-        method, version = self.parser.get_method(), self.parser.get_http_version()
-        if is_handshake(method, version, self.headers):
+        if not is_handshake(self.method, self.version, self.headers):
+            head = as_ordinary(self.method, self.url, self.version, self.headers)
+            self.parser = httptools.HttpRequestParser(self)
+            self._parse(head, head, len(head))
+        elif self._length or self._codings:
+            self.refuse(400, "BAD_REQUEST", "A WebSocket handshake has no body.", is_unread=True)
+        else:
             self.is_ended = True
             self.leave()
             self.scope["method"] = "GET"
             self.handle_websocket_upgrade()
             if rest:
                 cast("asyncio.Protocol", self.transport.get_protocol()).data_received(rest)
-            return
-        head = as_ordinary(method, self.url, version, self.headers)
-        self.parser = httptools.HttpRequestParser(self)
-        self._parse(head, head, len(head))
 
     def on_response_complete(self) -> None:
-        """Go on with what was held back behind the request that has been answered."""
+        """Begin to wait for the next request, or go on with what was held back behind this one."""
         self.server_state.total_requests += 1
+        self.waiting_since = self.loop.time()
         if self._is_feeding:
             return
         self.flow.resume_reading()
@@ -255,16 +278,16 @@ class InStepProtocol(AccountedProtocol):
             self.cycle.keep_alive = False
         return self._is_half_closed
 
-    def refuse(self, status: int, code: str, message: str) -> None:
+    def refuse(self, status: int, code: str, message: str, *, is_unread: bool = False) -> None:
         """Answer what is no request that can be served with an error, and end the connection."""
-        self._answer_and_end(final_error(status, code, message))
+        self._answer_and_end(final_error(status, code, message), is_unread=is_unread)
 
-    def _answer_and_end(self, answer: bytes) -> None:
+    def _answer_and_end(self, answer: bytes, *, is_unread: bool = False) -> None:
         # One answer each: nothing is said if the request under way has been answered already.
         is_answered = self._is_inside and self._has_cycle and self.cycle.response_started
         if not is_answered and not self.transport.is_closing():
             self.write(answer)
-        self.end()
+        self.end(is_unread=is_unread)
 
     def end(self, *, is_unread: bool = False) -> None:
         """Close the connection when all has been sent, and let the peer read it to the end."""

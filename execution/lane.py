@@ -27,6 +27,8 @@ logger = logging.getLogger("bistro92.lane")
 
 _JSON = b"application/json; charset=utf-8"
 
+_HEADER_LINES = b"content-type: %b\r\ncontent-length: %%d\r\nx-request-id: %%b\r\n" % _JSON
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -46,6 +48,10 @@ class Answer:
             (b"content-length", b"%d" % len(self.body)),
             (b"x-request-id", self.request_id.encode()),
         ]
+
+    def header_lines(self) -> bytes:
+        """Return the headers as HTTP/1.1 has them."""
+        return _HEADER_LINES % (len(self.body), self.request_id.encode())
 
 
 class FastLane:

@@ -50,38 +50,21 @@ class LaneProtocol(InStepProtocol):
         super().__init__(*arguments, **options)
         self._lane: FastLane | None = self.app_state.get("lane")
         self._url = self._lane.path.encode() if self._lane else b""
-        # Since when this connection waits for its client, if it does.
-        self._since = self.loop.time()
         # The body so far of a request that may be one for the lane.
         self._body: bytearray | None = None
         # When the client was last seen to have taken enough of its answers, and how much by then.
         self._judged_at, self._taken_bytes = 0.0, 0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for the first request."""
-        super().connection_made(transport)
-        self._since = self.loop.time()
-
-    def on_message_begin(self) -> None:
-        """Begin to wait for the rest of a request."""
-        super().on_message_begin()
-        self._since = self.loop.time()
-
-    def on_response_complete(self) -> None:
-        """Begin to wait for the next request: `give_up_if_slow` does, without a timer for each."""
-        self._since = self.loop.time()
-        super().on_response_complete()
-
     def give_up_if_slow(self, patience_seconds: float) -> None:
         """Drop a client that has kept us waiting: for a request, or for it to read on."""
         now, unsent = self.loop.time(), _unsent_bytes(self.transport)
         if unsent:
-            self._since = now  # its next request isn't waited for yet
+            self.waiting_since = now  # its next request isn't waited for yet
             if not self._reads_enough(unsent, now, patience_seconds):
                 self.transport.abort()
             return
         self._judged_at = 0.0
-        if now - self._since < patience_seconds:
+        if now - self.waiting_since < patience_seconds:
             return
         if self.transport.is_closing():
             self.transport.abort()
@@ -108,16 +91,13 @@ class LaneProtocol(InStepProtocol):
         return (
             self._lane is not None
             and self.url == self._url
-            and self.parser.get_method() == b"POST"
-            and self.parser.get_http_version() == "1.1"
+            and self.method == b"POST"
+            and self.version == "1.1"
             and not self.expect_100_continue
             and self._body_left <= self._lane.body_max_bytes
-            and not self._is_forwarded()
+            # uvicorn's layer must say who is asking.
+            and not self.is_forwarded
         )
-
-    def _is_forwarded(self) -> bool:
-        """Tell whether a proxy names its client: then uvicorn's layer must say who is asking."""
-        return any(name.startswith(b"x-forwarded-") for name, _ in self.headers)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
@@ -166,15 +146,18 @@ class LaneProtocol(InStepProtocol):
         cycle.response_complete = True
         if cycle.disconnected or self.transport.is_closing():
             return
-        parts = [_STATUS_LINES[answer.status]]
-        for name, value in (*self.server_state.default_headers, *answer.headers):
-            parts += (name, b": ", value, b"\r\n")
-        parts.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+        head = b"".join(
+            [
+                _STATUS_LINES[answer.status],
+                *[b"%b: %b\r\n" % header for header in self.server_state.default_headers],
+                answer.header_lines(),
+                b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n",
+            ]
+        )
         if len(answer.body) < _SHARED_MIN_BYTES:  # a write costs more than a copy
-            parts.append(answer.body)
-            self.write(b"".join(parts))
+            self.write(head + answer.body)
         else:  # as it is: many connections may have the same one, and read it slowly
-            self.write(b"".join(parts))
+            self.write(head)
             self.write(answer.body)
         if not cycle.keep_alive:
             self.end()
