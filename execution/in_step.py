@@ -12,10 +12,10 @@ import logging
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
 
 from execution.accounted import AccountedProtocol
 from execution.final_answer import final_answer, final_error
+from execution.flow import CycleTransport, HoldingFlow
 from execution.heads import BadHeadError, as_ordinary, check_head, is_handshake, to_origin_form
 from execution.requests import new_request_id, unexpected_error
 
@@ -31,32 +31,10 @@ _DECIDING = frozenset(
 )
 
 
-class _HeldFlow(FlowControl):
-    """Reading goes on only while nothing is held back, whatever a request under way asks for."""
-
-    is_holding = False
-
-    def resume_reading(self) -> None:
-        if not self.is_holding:
-            super().resume_reading()
-
-
-class _CycleTransport:
-    """What a request under way may do with the connection."""
-
-    def __init__(self, protocol: "InStepProtocol", transport: asyncio.Transport) -> None:
-        self._protocol = protocol
-        self.is_closing = transport.is_closing
-        self.close = protocol.end
-
-    def write(self, data: bytes) -> None:
-        self._protocol.write(data)
-
-
 class InStepProtocol(AccountedProtocol):
     """One HTTP connection, its requests one after the other."""
 
-    flow: _HeldFlow
+    flow: HoldingFlow
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -72,7 +50,7 @@ class InStepProtocol(AccountedProtocol):
         self._length, self._codings, self._body_left = 0, b"", 0
         # The end of what was parsed, for an empty line that comes in two pieces.
         self._tail = b""
-        self._head_bytes = 0
+        self._head_bytes = self._unchunked_bytes = 0
         self._has_line = False
         # Since when this connection waits for its client, if it does.
         self.waiting_since = self.loop.time()
@@ -82,7 +60,7 @@ class InStepProtocol(AccountedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        self.flow = _HeldFlow(self.transport)
+        self.flow = HoldingFlow(self.transport)
 
     def held_bytes(self) -> int:
         """Return how much was read behind the request under way, if it is worth counting."""
@@ -115,6 +93,8 @@ class InStepProtocol(AccountedProtocol):
                 if not self._has_head and self._is_head_too_large(data, start, end):
                     break
             self._parse(data[start:end], data, end)
+            if self._codings and self._has_head:
+                self._bound_between_chunks(end - start)
             start = end
         self._is_feeding = False
         if start < len(data) or self.flow.is_holding:
@@ -144,6 +124,14 @@ class InStepProtocol(AccountedProtocol):
         elif is_too_large:
             self.refuse(414, "TARGET_TOO_LONG", f"The head of a request may have {limit} bytes.")
         return is_too_large
+
+    def _bound_between_chunks(self, length: int) -> None:
+        """Refuse extensions and trailers without end: the parser keeps the last in memory."""
+        limit = self.account.limits.head_max_bytes
+        self._unchunked_bytes += length
+        if self._unchunked_bytes > limit:
+            text = f"There may be {limit} bytes between the chunks of a body and behind them."
+            self.refuse(431, "HEADERS_TOO_LARGE", text)
 
     def _hold(self, data: bytes) -> None:
         self._held = data
@@ -221,17 +209,23 @@ class InStepProtocol(AccountedProtocol):
         """Begin to answer a request whose head is here."""
         super().on_headers_complete()
         self._has_cycle = True
-        self.cycle.transport = cast("asyncio.Transport", _CycleTransport(self, self.transport))
+        self.cycle.transport = cast(
+            "asyncio.Transport", CycleTransport(self.transport, self.write, self.end)
+        )
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
-        if not self._is_upgrade:
-            super().on_body(body)
+        self._unchunked_bytes = 0
+        self.take_body(body)
+
+    def take_body(self, body: bytes) -> None:
+        """Keep a part of the body for whoever answers."""
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End a request."""
         self._is_inside = self._has_head = self._has_line = False
-        self._tail, self._head_bytes = b"", 0
+        self._tail, self._head_bytes, self._unchunked_bytes = b"", 0, 0
         if not self._is_upgrade:
             self.complete_request()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.tokens import Role
@@ -133,6 +134,9 @@ class LaneMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
+        if scope["type"] == "http" and _offers_upgrade(scope):
+            await self._app(scope, receive, _closing(send))
+            return
         if (
             scope["type"] != "http"
             or scope["method"] != "POST"
@@ -154,6 +158,24 @@ class LaneMiddleware:
             await self._app(scope, _beginning_with(first, receive), send)
         else:
             await _send(send, answer if isinstance(answer, Answer) else await answer)
+
+
+def _offers_upgrade(scope: Scope) -> bool:
+    return any(name == b"upgrade" for name, _ in scope["headers"])
+
+
+def _closing(send: Send) -> Send:
+    """Return a `send` that ends the connection with the answer.
+
+    Our own server hides such an `Upgrade`. uvicorn alone takes what follows it for a new request.
+    """
+
+    async def send_and_close(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)["connection"] = "close"
+        await send(message)
+
+    return send_and_close
 
 
 async def _answer(running: Awaitable[bytes], context: Context) -> Answer:

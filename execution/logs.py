@@ -15,6 +15,7 @@ from execution.settings import Settings
 
 # Only these: a library may put anything into `extra`, also what nobody should read in a log.
 _FIELDS = ("request_id",)
+_PATH_MAX_CHARACTERS = 100
 
 _COMMON: list[Processor] = [
     structlog.stdlib.add_log_level,
@@ -25,13 +26,17 @@ _COMMON: list[Processor] = [
 
 
 class WithoutQueryStrings(logging.Filter):
-    """Takes query strings out of uvicorn's lines about sockets: a client may put secrets there."""
+    """Takes query strings out of uvicorn's lines about sockets: a client may put secrets there.
+
+    A path is cut as well: strangers choose how long it is.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass, changed if need be."""
         if '"WebSocket %s"' in str(record.msg) and isinstance(record.args, tuple):
             client, path, *others = record.args
-            record.args = (client, str(path).partition("?")[0], *others)
+            shown = str(path).partition("?")[0][:_PATH_MAX_CHARACTERS]
+            record.args = (client, shown, *others)
         return True
 
 

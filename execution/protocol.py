@@ -99,10 +99,10 @@ class LaneProtocol(InStepProtocol):
             and not self.is_forwarded
         )
 
-    def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+    def take_body(self, body: bytes) -> None:
+        """Keep a part of the body, for the lane or for the application."""
         if self._body is None or self._lane is None:
-            super().on_body(body)
+            super().take_body(body)
             return
         self._body += body
         if len(self._body) > self._lane.body_max_bytes:
@@ -134,7 +134,7 @@ class LaneProtocol(InStepProtocol):
         del self.scope["state"]["lane"]  # it has been asked
         super().begin_request()
         if body:
-            super().on_body(bytes(body))
+            super().take_body(bytes(body))
 
     async def _respond_later(self, cycle: LaneCycle, answer: Answer | Awaitable[Answer]) -> None:
         given = answer if isinstance(answer, Answer) else await answer

@@ -137,6 +137,25 @@ async def test_stops_in_time_although_a_request_never_ends(server: ServerProcess
     del reader
 
 
+def refuses_what_follows_an_upgrade(port: int) -> None:
+    """uvicorn's own parser takes it for a request: the connection ends with the answer before."""
+    another = b"GET /graphql?query={smuggled:__typename} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    head = (
+        b"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+        b"Content-Length: 70000\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", port)) as stranger:
+        stranger.sendall(head)
+        answers = stranger.recv(65_536)
+        with suppress(ConnectionError):
+            for _ in range(3):
+                stranger.sendall(another)
+            while received := stranger.recv(65_536):
+                answers += received
+    assert answers.count(b"HTTP/1.1") == 1
+    assert b"connection: close" in answers
+
+
 def test_uvicorn_command_serves_the_same_application(tmp_path: Path) -> None:
     port = free_port()
     database = tmp_path / "bistro92.db"
@@ -159,6 +178,7 @@ def test_uvicorn_command_serves_the_same_application(tmp_path: Path) -> None:
     body = {"query": CREATE_ORDER, "variables": {"input": soup_input()}}
     answer = httpx.post(f"http://127.0.0.1:{port}/graphql", json=body).json()
     assert answer["data"]["createOrder"]["order"]["id"] == "1"
+    refuses_what_follows_an_upgrade(port)
     assert "0 orders, log at 0 [bistro92.app]" in (tmp_path / "log").read_text()
     process.send_signal(signal.SIGTERM)
     process.wait(STOP_LIMIT_SECONDS)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.orders import CREATE_ORDER
-from tests.support.raw_http import HANDSHAKE, RawClient, connected, request
+from tests.support.raw_http import HANDSHAKE, RawClient, chunked, connected, request
 from tests.support.server import ServerProcess
 from tests.support.waiting import wait_until
 
@@ -73,12 +73,29 @@ def test_head_within_the_limit_is_served(shared_server: ServerProcess) -> None:
 
 def test_endless_headers_take_no_memory(shared_server: ServerProcess) -> None:
     before = resident_mib(shared_server)
-    for beginning, more in ((HEAD, b"a: b\r\n"), (HEAD + b"X: ", b"x"), (b"GET /", b"x")):
+    end = chunked(ORDERS)[:-2]
+    for beginning, more in (
+        (HEAD, b"a: b\r\n"),
+        (HEAD + b"X: ", b"x"),
+        (b"GET /", b"x"),
+        (end, b"a: b\r\n"),
+        (end + b"X: ", b"x"),
+        (end[:-3] + b"1;", b"x"),
+    ):
         with connected(shared_server) as client, suppress(ConnectionError):
             client.send(beginning)
             for _ in range(100):
                 client.send((more * 64 * KIB)[: 64 * KIB])
                 assert resident_mib(shared_server) < before + 20
+
+
+def test_trailers_beyond_the_limit_are_refused(shared_server: ServerProcess) -> None:
+    for trailer in (b"X: " + b"x" * 40 * KIB, b"a: b\r\n" * 8000):
+        with connected(shared_server) as client:
+            client.send(chunked(ORDERS)[:-2] + trailer)
+            status, _, body = client.answer()
+            assert (status, code_of(body)) == (431, "HEADERS_TOO_LARGE")
+            assert client.is_closed()
 
 
 @pytest.mark.parametrize("headers", ["", "X-Forwarded-For: ::1\r\n", "Expect: 100-continue\r\n"])
