@@ -18,6 +18,7 @@ from db.stats import rejections
 from execution import json
 from execution.negotiation import GRAPHQL_RESPONSE, JSON, answer_type, asks_for_page, is_json
 from execution.operations import Operations, to_response
+from execution.persisted import NOT_SUPPORTED, NOT_SUPPORTED_MESSAGE, is_hash_only
 from resolvers.context import Context
 from schema.build import Schema
 from schema.documents import Document
@@ -33,6 +34,8 @@ _RETRY_AFTER_SECONDS = 1
 class RefusedError(Exception):
     """A request that is answered with a status of 4xx, whatever type of answer it accepts."""
 
+    json_status: int | None = None
+
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
     ) -> None:
@@ -41,6 +44,22 @@ class RefusedError(Exception):
         self.code = code
         self.headers = headers
         self.error = {"message": message, "extensions": {"code": code}}
+
+    def status_as(self, media_type: str) -> int:
+        """Return the status of an answer of this type."""
+        return self.json_status if self.json_status and media_type == JSON else self.status
+
+
+class HashOnlyError(RefusedError):
+    """A query that is sent by its hash alone: its client sends the query next."""
+
+    # Clients of `application/json` don't look at the body of anything else.
+    json_status = 200
+
+    def __init__(self) -> None:
+        # Asked for by GET it has a URL that a cache may keep; the refusal must not be kept.
+        headers = {"cache-control": "no-store"}
+        super().__init__(400, NOT_SUPPORTED, NOT_SUPPORTED_MESSAGE, headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +79,8 @@ class GraphQLRequest:
             )
         if not isinstance(parameters, dict):
             raise _bad("A GraphQL request must be a JSON object.")
+        if is_hash_only(parameters):
+            raise HashOnlyError
         if not isinstance(query := parameters.get("query"), str):
             raise _bad("The query of a GraphQL request must be a string.")
         name = parameters.get("operationName")
@@ -99,9 +120,8 @@ class GraphQLOverHTTP:
         except RefusedError as refused:
             rejections[refused.code] += 1
             media_type = answer_type(accept) or JSON
-            return _respond(
-                {"errors": [refused.error]}, media_type, refused.status, refused.headers
-            )
+            status = refused.status_as(media_type)
+            return _respond({"errors": [refused.error]}, media_type, status, refused.headers)
         return _respond(response, media_type, *_status(response, media_type))
 
     async def _execute(

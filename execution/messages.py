@@ -1,5 +1,7 @@
 """The shape of messages that clients send: Strawberry's handler expects it to be right."""
 
+from execution.persisted import is_hash_only
+
 # An id is sent back with every event. Clients make UUIDs and numbers.
 _ID_MAX_CHARACTERS = 256
 
@@ -27,7 +29,7 @@ def _is_id(value: object) -> bool:
 def _problem_of_payload(payload: object) -> str | None:
     if not isinstance(payload, dict):
         return "The payload of subscribe must be an object"
-    if not isinstance(payload.get("query"), str):
+    if not isinstance(payload.get("query"), str) and not is_hash_only(payload):
         return "The query of subscribe must be a string"
     for name, kind in (("variables", dict), ("extensions", dict), ("operationName", str)):
         if not isinstance(payload.get(name), kind | None):

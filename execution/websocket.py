@@ -7,6 +7,7 @@ clients take as final.
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, cast
 
@@ -23,6 +24,7 @@ from execution import json
 from execution.admission import AdmittingHandler
 from execution.compiler import CompiledOperation
 from execution.messages import problem_of
+from execution.persisted import NOT_SUPPORTED, NOT_SUPPORTED_MESSAGE, is_hash_only
 from execution.rate import RATE_LIMITED
 from resolvers.context import Context
 from resolvers.tell_time import whereabouts
@@ -96,7 +98,7 @@ class OperationHandler(AdmittingHandler):
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         """Begin an operation, or refuse this one: the socket and the others on it go on."""
         if self.connection_acknowledged and message["id"] not in self.operations:
-            refusal = self._refusal()
+            refusal = self._refusal() or _refusal_of_hash(message["payload"])
             if refusal is not None:
                 id_ = message["id"]
                 await self.send_message({"id": id_, "type": "error", "payload": [refusal]})
@@ -192,3 +194,10 @@ class OperationHandler(AdmittingHandler):
         # A syntax error ends its operation with an `error` message. Strawberry would close the
         # socket, and with it every other subscription on it, with a code that is final.
         return None
+
+
+def _refusal_of_hash(payload: Mapping[str, object]) -> "GraphQLFormattedError | None":
+    if not is_hash_only(payload):
+        return None
+    rejections[NOT_SUPPORTED] += 1
+    return {"message": NOT_SUPPORTED_MESSAGE, "extensions": {"code": NOT_SUPPORTED}}

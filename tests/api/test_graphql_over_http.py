@@ -1,6 +1,7 @@
 """GraphQL over HTTP: media types, methods, statuses and a code for every refusal."""
 
 import json
+import os
 from collections.abc import Iterator
 
 import httpx2 as httpx
@@ -20,6 +21,10 @@ def silent_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPr
     folder = tmp_path_factory.mktemp("silent")
     with ServerProcess(folder, introspection=False, graphiql=False) as server:
         yield server
+
+
+def is_compiled() -> bool:
+    return os.environ.get("BISTRO92_TEST_COMPILED") != "false"
 
 
 def post(server: ServerProcess, query: str, accept: str, **variables: object) -> httpx.Response:
@@ -176,6 +181,46 @@ def test_body_that_is_no_request_is_refused_with_a_code(
     shared_server: ServerProcess, body: bytes, code: str
 ) -> None:
     assert_refused(shared_server.post(body), 400, code)
+
+
+HASH = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
+
+
+@pytest.mark.parametrize(("accept", "status"), [(JSON, 200), ("*/*", 200), (RESPONSE, 400)])
+@pytest.mark.parametrize("query", [{}, {"query": None}, {"query": ""}], ids=str)
+def test_query_that_is_only_a_hash_is_refused_as_clients_expect(
+    shared_server: ServerProcess, query: dict[str, object], accept: str, status: int
+) -> None:
+    headers = {"accept": accept}
+    by_get = {"extensions": json.dumps(HASH), **dict.fromkeys(query, "")}
+    for response in (
+        shared_server.http.post("/graphql", json={**query, "extensions": HASH}, headers=headers),
+        shared_server.http.get("/graphql", params=by_get, headers=headers),
+    ):
+        assert_refused(response, status, "PERSISTED_QUERY_NOT_SUPPORTED")
+        assert response.json()["errors"][0]["message"] == "PersistedQueryNotSupported"
+        assert response.headers["cache-control"] == "no-store", "or a cache would keep it"
+
+
+@pytest.mark.parametrize("extensions", [None, {}, {"persistedQuery": None}, {"other": 1}])
+def test_request_without_query_and_hash_is_none(
+    shared_server: ServerProcess, extensions: object
+) -> None:
+    body = json.dumps({"extensions": extensions}).encode()
+    assert_refused(shared_server.post(body), 400, "BAD_REQUEST")
+
+
+def test_query_with_its_hash_is_served_and_on_the_fast_lane(shared_server: ServerProcess) -> None:
+    """Clients that have fallen back may go on to send both."""
+    create = {"query": CREATE_ORDER, "variables": {"input": soup_input()}, "extensions": HASH}
+    for body in (create, {"query": "{ orders { nodes { id } } }", "extensions": HASH}):
+        for accept in (JSON, RESPONSE):
+            answer = shared_server.http.post("/graphql", json=body, headers={"accept": accept})
+            assert "errors" not in answer.json()
+            if accept == JSON and is_compiled():
+                assert "vary" not in answer.headers, "the view's answer, not the fast lane's"
+        text = {"query": str(body["query"]), "extensions": json.dumps(HASH)}
+    assert "data" in shared_server.http.get("/graphql", params=text).json()
 
 
 def test_batch_places_no_order(shared_server: ServerProcess) -> None:

@@ -113,6 +113,27 @@ async def test_bad_operation_ends_that_operation_only(shared_server: ServerProce
     assert "unexpected error" not in shared_server.log
 
 
+@pytest.mark.parametrize("query", [{}, {"query": None}, {"query": ""}], ids=str)
+async def test_query_that_is_only_a_hash_is_refused_alone(
+    shared_server: ServerProcess, query: dict[str, object]
+) -> None:
+    """urql's `persistedExchange` then sends the query, on the same socket."""
+    extensions = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
+    hash_only = {"id": "1", "type": "subscribe", "payload": {**query, "extensions": extensions}}
+    both = {**hash_only, "payload": {"query": "{ __typename }", "extensions": extensions}}
+    async with open_screen(shared_server.socket_url) as screen:
+        await screen.send(hash_only)
+        assert await screen.error() == {
+            "message": "PersistedQueryNotSupported",
+            "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED"},
+        }
+        await screen.send(both)
+        assert await screen.next() == {"__typename": "Query"}
+    async with open_socket(shared_server.socket_url) as screen:
+        await screen.send(hash_only)
+        assert (await screen.closed())[0] == 4401
+
+
 async def test_largest_order_fits_in_a_message(server: ServerProcess) -> None:
     """Escaped, as Python's and other JSON encoders write it: twelve bytes for one character."""
     items = [{"name": "🍣" * 100, "quantity": 999}] * 100
