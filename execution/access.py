@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache
 
@@ -175,19 +175,18 @@ def is_local(scope: Scope) -> bool:
         return False
     # A proxy may forward a name of any length; those are kept that may be addresses.
     is_short = len(client[0]) <= _ADDRESS_MAX_CHARACTERS
-    return (
-        is_short
-        and _are_loopback(server[0], client[0])
-        and _is_direct(dict(scope.get("headers", ())))
-    )
+    return is_short and _are_loopback(server[0], client[0]) and _is_direct(scope.get("headers", ()))
 
 
-def _is_direct(headers: dict[bytes, bytes]) -> bool:
+def _is_direct(headers: Sequence[tuple[bytes, bytes]]) -> bool:
     """Tell whether no proxy says that it brings a request from another machine."""
-    forwarded_for = headers.get(b"x-forwarded-for")
-    if forwarded_for is not None:
-        return all(is_loopback(part.strip()) for part in forwarded_for.decode("latin-1").split(","))
-    return _MARKS_OF_PROXIES.isdisjoint(headers)
+    by_name = dict(headers)
+    if b"x-forwarded-for" in by_name:
+        # Each of several proxies may have written a line of its own.
+        lines = [value for name, value in headers if name == b"x-forwarded-for"]
+        addresses = b",".join(lines).decode("latin-1").split(",")
+        return all(is_loopback(address.strip()) for address in addresses)
+    return _MARKS_OF_PROXIES.isdisjoint(by_name)
 
 
 @lru_cache(maxsize=1024)

@@ -21,6 +21,9 @@ from resolvers.context import Caller
 # Probes of containers and balancers use whatever address they have, and learn nothing.
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _CORS_MAX_AGE_SECONDS = 600
+# Each decides something. Of two that differ, one part of the way would go by the first, and
+# another, or a proxy, by the last.
+_SAID_ONCE = frozenset({b"origin", b"authorization", b"content-type", b"content-length"})
 
 Headers = dict[bytes, bytes]
 
@@ -66,7 +69,10 @@ def _cors(origins: Iterable[str]) -> Middleware:
 
 
 class SiteGate:
-    """Plain ASGI middleware: refuses names that aren't ours, and pages of other sites."""
+    """Plain ASGI middleware: refuses names that aren't ours, and pages of other sites.
+
+    What it lets through has one `Host`, and no header that says two things.
+    """
 
     def __init__(self, app: ASGIApp, *, sites: Sites) -> None:
         self._app = app
@@ -74,10 +80,16 @@ class SiteGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a connection."""
-        if scope["type"] not in ("http", "websocket") or scope["path"] in _OPEN_PATHS:
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        if (problem := _problem_of(scope, headers)) is not None:
+            await refuse(scope, send, 400, "BAD_REQUEST", problem)
+            return
+        if scope["path"] in _OPEN_PATHS:
+            await self._app(scope, receive, send)
+            return
         host = headers.get(b"host", b"")
         if not self._sites.is_own_host(host):
             message = (
@@ -102,6 +114,20 @@ class SiteGate:
             return is_other and headers.get(b"sec-fetch-dest") != b"document"  # a link is fine
         is_same = is_same_origin(scope["scheme"], host, origin)
         return not (is_same or self._sites.is_listed_origin(origin))
+
+
+def _problem_of(scope: Scope, headers: Headers) -> str | None:
+    """Return what makes the headers mean different things to different readers, if anything."""
+    if b"host" not in headers and scope["http_version"] == "1.1":
+        return "A request must have a Host header (RFC 9112, 3.2)."
+    if len(headers) == len(scope["headers"]):
+        return None
+    for name, value in scope["headers"]:
+        if name in _SAID_ONCE and value != headers[name]:
+            return f"The header {name.decode()} is there twice, and says different things."
+    if sum(name == b"host" for name, _ in scope["headers"]) > 1:
+        return "A request must have one Host header (RFC 9112, 3.2)."
+    return None
 
 
 class TokenGate:

@@ -154,11 +154,21 @@ async def _parameters(request: Request) -> object:
     if not is_json(request.headers.get("content-type", "")):
         message = f"The body of a POST must be {JSON}, in UTF-8, and its Content-Type must say so."
         raise RefusedError(415, "UNSUPPORTED_MEDIA_TYPE", message, {"accept-post": JSON})
+    _check_encoding(request.headers.getlist("content-encoding"))
     try:
         body = await request.body()
     except ClientDisconnect:
         raise _bad("The request was not sent to its end.") from None  # nobody reads this
     return _decode(body, "The body of the request")
+
+
+def _check_encoding(encodings: list[str]) -> None:
+    """Raise `RefusedError` for a body that is compressed: a small one may be a huge one."""
+    for encoding in ",".join(encodings).split(","):
+        if encoding.strip().lower() not in ("", "identity"):
+            message = "The body of a POST must be sent as it is: its Content-Encoding is unknown."
+            headers = {"accept-encoding": "identity"}
+            raise RefusedError(415, "UNSUPPORTED_MEDIA_TYPE", message, headers)
 
 
 def _query_parameters(given: Mapping[str, str]) -> dict[str, object]:
