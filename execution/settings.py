@@ -2,7 +2,6 @@
 
 import difflib
 import os
-import re
 from dataclasses import fields
 from ipaddress import ip_network
 from typing import Literal, Self
@@ -13,14 +12,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.errors import StartError
 from execution.connections import ConnectionLimits
+from execution.origins import parse_origin
 from execution.rate import AUTOMATIC, AUTOMATIC_RATE, parse_rate
 from schema.document_limits import DocumentLimits
 
 ENV_PREFIX = "BISTRO92_"
 # Read by the tests, not by the service.
 _TEST_PREFIX = "BISTRO92_TEST_"
-# As browsers send it: no path, no slash at the end.
-_ORIGIN = re.compile(r"https?://[^\s/?#@*]+", re.IGNORECASE)
+# The type of an error whose message says all that there is to say.
+_SENTENCE = "sentence"
 
 
 def split_list(value: str) -> list[str]:
@@ -49,7 +49,8 @@ class Settings(BaseSettings):
     )
     allowed_origins: str = Field(
         "",
-        description="Origins of other sites whose pages may use the service, separated by commas",
+        description="Origins of other sites and of apps whose pages may use the service, "
+        "separated by commas",
     )
     database_url: str = Field(
         "sqlite+aiosqlite:///bistro92.db",
@@ -216,10 +217,10 @@ class Settings(BaseSettings):
     @field_validator("allowed_origins")
     @classmethod
     def _origins_are_origins(cls, value: str) -> str:
-        for origin in split_list(value):
-            if not _ORIGIN.fullmatch(origin):
-                raise ValueError("An origin looks like https://pos.example.com or http://pos:3000")
-        return value
+        try:
+            return ",".join(map(parse_origin, split_list(value)))
+        except ValueError as error:
+            raise PydanticCustomError(_SENTENCE, "{text}", {"text": str(error)}) from None
 
     @field_validator("rate_limit")
     @classmethod
@@ -291,4 +292,6 @@ def _problem_of_setting(problem: ErrorDetails) -> str:
     if not problem["loc"]:  # of several settings together: the message names them
         return f"{problem['msg']}."
     name = f"{ENV_PREFIX}{'.'.join(map(str, problem['loc'])).upper()}"
+    if problem["type"] == _SENTENCE:
+        return f"{name}: {problem['msg']}"
     return f"{name}: {problem['msg']}, not {problem['input']!r}."

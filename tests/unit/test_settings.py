@@ -29,6 +29,25 @@ from tests.support.server import ROOT, clean_environment
         ("BISTRO92_LOG_FORMAT", "xml", "BISTRO92_LOG_FORMAT"),
         ("BISTRO92_TRUSTED_PROXIES", "*", "BISTRO92_TRUSTED_PROXIES: .*'*'"),
         ("BISTRO92_TRUSTED_PROXIES", "127.0.0.1, proxy", "BISTRO92_TRUSTED_PROXIES: .*'proxy'"),
+        *(
+            ("BISTRO92_ALLOWED_ORIGINS", value, f"^BISTRO92_ALLOWED_ORIGINS: {message}")
+            for value, message in {
+                "*": r"\* can't be listed. It would let every web page in",
+                "https://pos.example.com,null": "null can't be listed. Every web page can have",
+                "file://": "file:// can't be listed. .* sends null",
+                "file:///opt/pos.html": "file:///opt/pos.html can't be listed. .* sends null",
+                "ws://pos:3000": "ws://pos:3000 can't be listed. .* http:// or https://",
+                "https://pos.example.com/": "https://pos.example.com/ is no origin. .*a path",
+                "capacitor://localhost/": "capacitor://localhost/ is no origin. .*a path",
+                "https://*.example.com": r"https://\*.example.com is no origin.",
+                "https://café.example": "https://café.example is no origin. .*in ASCII",
+                "https://pos:65536": "https://pos:65536 is no origin",
+                "pos.example.com": "pos.example.com is no origin. An origin looks like https://",
+                "htps://pos.example.com": "htps://.* is no origin. Did you mean https://",
+                "data:text/html,x": "data:text/html is no origin",
+                "app://": "app:// is no origin",
+            }.items()
+        ),
         ("BISTRO92_METRICS_PORT", "-1", "BISTRO92_METRICS_PORT"),
         ("BISTRO92_BUSY_TIMEOUT_MS", "0", "BISTRO92_BUSY_TIMEOUT_MS"),
         ("BISTRO92_SILENCE_TIMEOUT_SECONDS", "10", "must be more than BISTRO92_PING_INTERVAL"),
