@@ -4,14 +4,12 @@
 know goes through the two layers here, which say what is wrong.
 """
 
-from collections.abc import Iterable
-
 from starlette.datastructures import QueryParams
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from execution.access import Access
+from execution.cors import Cors
 from execution.rate import Limiter, RateLimited
 from execution.requests import refuse
 from execution.settings import Settings
@@ -20,7 +18,6 @@ from resolvers.context import Caller
 
 # Probes of containers and balancers use whatever address they have, and learn nothing.
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-_CORS_MAX_AGE_SECONDS = 600
 # Each decides something. Of two that differ, one part of the way would go by the first, and
 # another, or a proxy, by the last.
 _SAID_ONCE = frozenset({b"origin", b"authorization", b"content-type", b"content-length"})
@@ -49,23 +46,12 @@ class Door:
         """Return the layers, the outermost first; `path` is where a token is needed."""
         layers = [Middleware(SiteGate, sites=self.sites)]
         if self.sites.listed_origins:
-            layers.append(_cors(self.sites.listed_origins))
+            layers.append(Middleware(Cors, origins=self.sites.listed_origins))
         return [
             *layers,
             Middleware(TokenGate, access=self.access, path=path),
             Middleware(RateLimited, path=path, limiter=self.limiter),
         ]
-
-
-def _cors(origins: Iterable[str]) -> Middleware:
-    return Middleware(
-        CORSMiddleware,
-        allow_origins=list(origins),
-        allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type"],
-        expose_headers=["x-request-id", "retry-after"],
-        max_age=_CORS_MAX_AGE_SECONDS,
-    )
 
 
 class SiteGate:

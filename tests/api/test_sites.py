@@ -1,6 +1,6 @@
 """Pages of other sites, names that aren't ours, and requests that only a page would send."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx2 as httpx
 import pytest
@@ -15,6 +15,15 @@ from tests.support.screen import open_screen
 from tests.support.server import ServerProcess
 
 LISTED = "https://pos.example.com"
+# Of Capacitor, Ionic, Tauri and Electron: on tablets and desktops, and as Windows has them.
+APPS = [
+    "capacitor://localhost",
+    "ionic://localhost",
+    "tauri://localhost",
+    "http://tauri.localhost",
+    "https://tauri.localhost",
+    "app://bistro",
+]
 LIST = {"query": "{ orders { nodes { id } } }"}
 CREATE = {"query": CREATE_ORDER, "variables": {"input": soup_input()}}
 
@@ -25,7 +34,7 @@ def listing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
     folder = tmp_path_factory.mktemp("listing")
     with ServerProcess(
         folder,
-        allowed_origins=f"{LISTED}, http://127.0.0.1:3000",
+        allowed_origins=f"{LISTED}, http://127.0.0.1:3000, {', '.join(APPS)}",
         allowed_hosts="bistro.example.com",
     ) as server:
         yield server
@@ -45,6 +54,13 @@ OTHERS = [
     "https://pos.example.com:444",
     "https://127.0.0.1",
     "http://127.0.0.1",
+    "capacitor://localhost.evil.example",
+    "capacitor://localhost:8080",
+    "capacitor://localhost/",
+    "http://capacitor.localhost",
+    "tauri://tauri.localhost",
+    "app://",
+    "file://",
     "null",
     "",
 ]
@@ -80,27 +96,98 @@ async def test_pages_of_the_same_origin_are_served(listing: ServerProcess, host:
         await screen.settle()
 
 
-async def test_pages_of_listed_origins_are_served(listing: ServerProcess) -> None:
-    preflight = listing.http.options(
-        "/graphql",
-        headers={
-            "origin": LISTED,
-            "access-control-request-method": "POST",
-            "access-control-request-headers": "authorization,content-type",
-        },
-    )
-    assert preflight.status_code == 200
-    assert preflight.headers["access-control-allow-origin"] == LISTED
-    assert "authorization" in preflight.headers["access-control-allow-headers"].lower()
+def preflight(server: ServerProcess, origin: str = LISTED, **asked: str) -> httpx.Response:
+    headers = {"origin": origin, "access-control-request-method": "POST"}
+    for name, text in asked.items():
+        headers[f"access-control-request-{name.replace('_', '-')}"] = text
+    encoded = {name.encode(): text.encode("latin-1") for name, text in headers.items()}
+    return server.http.options("/graphql", headers=encoded)
+
+
+@pytest.mark.parametrize("written", [str, str.upper])
+@pytest.mark.parametrize("listed", [LISTED, *APPS])
+async def test_pages_of_listed_origins_are_served(
+    listing: ServerProcess, listed: str, written: Callable[[str], str]
+) -> None:
+    origin = written(listed)
+    asked = preflight(listing, origin, headers="authorization,content-type")
+    assert asked.status_code == 200
+    assert asked.headers["access-control-allow-origin"] == origin
+    assert "authorization" in asked.headers["access-control-allow-headers"].lower()
     for body in (LIST, CREATE):  # as the fast lane would answer them
-        answer = listing.http.post("/graphql", json=body, headers={"origin": LISTED})
+        answer = listing.http.post("/graphql", json=body, headers={"origin": origin})
         assert answer.json()["data"]
-        assert answer.headers["access-control-allow-origin"] == LISTED
+        assert answer.headers["access-control-allow-origin"] == origin
         assert "access-control-allow-credentials" not in answer.headers
         assert "x-request-id" in answer.headers["access-control-expose-headers"].lower()
         assert "Origin" in answer.headers["vary"]
-    async with open_screen(listing.socket_url, origin=Origin(LISTED)) as screen:
+    async with open_screen(listing.socket_url, origin=Origin(origin)) as screen:
         await screen.settle()
+
+
+# What Apollo, Sentry, OpenTelemetry and load balancers add to a request.
+ADDED = (
+    "apollo-require-preflight, apollographql-client-name, apollographql-client-version, "
+    "authorization, baggage, content-type, sentry-trace, traceparent, tracestate, "
+    "x-apollo-operation-name, x-request-id"
+)
+
+
+def test_pages_may_send_the_headers_that_their_clients_add(listing: ServerProcess) -> None:
+    for asked in (ADDED, ADDED.replace(" ", ""), ADDED.title(), "x-of-tomorrow", ""):
+        answer = preflight(listing, headers=asked)
+        assert answer.status_code == 200, asked
+        allowed = answer.headers["access-control-allow-headers"].lower().split(",")
+        assert [name.strip() for name in allowed] == asked.lower().replace(" ", "").split(",")
+        assert "Access-Control-Request-Headers" in answer.headers["vary"], "caches must tell apart"
+        assert "access-control-allow-private-network" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ",".join(f"x-{number}" for number in range(33)),
+        "x" * 1025,
+        "authorization, x-forwarded-for",
+        "X-Real-IP",
+        "forwarded",
+        "a b",
+        "x-\xe9",
+        "*, (",
+    ],
+)
+def test_preflight_that_asks_for_too_much_is_refused(listing: ServerProcess, asked: str) -> None:
+    assert refusal(preflight(listing, headers=asked)) == (400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "post", "x" * 1000])
+def test_preflight_of_another_method_is_refused(listing: ServerProcess, method: str) -> None:
+    answer = preflight(listing, method=method)
+    assert refusal(answer) == (400, "BAD_REQUEST")
+    assert len(answer.text) < 200
+
+
+def test_page_of_the_internet_may_use_a_service_in_the_restaurant(listing: ServerProcess) -> None:
+    allowed = preflight(listing, private_network="true")
+    assert allowed.headers["access-control-allow-private-network"] == "true"
+    refused = preflight(listing, "https://evil.example", private_network="true")
+    assert refusal(refused) == (403, "ORIGIN_NOT_ALLOWED")
+    assert "access-control-allow-private-network" not in refused.headers
+
+
+def test_preflights_leave_nothing_behind(listing: ServerProcess) -> None:
+    """Whoever knows a listed origin may send any number of them, without a token."""
+
+    def send(numbers: range) -> None:
+        for number in numbers:
+            assert preflight(listing, headers=f"x-{number:0>1000}").status_code == 200
+            assert preflight(listing, method=f"{number:0>1000}").status_code == 400
+
+    send(range(200))
+    log, before = listing.log, listing.process.memory_info().rss
+    send(range(200, 2200))
+    assert listing.log == log
+    assert listing.process.memory_info().rss - before < 3 * 2**20, "4 MB were sent"
 
 
 def test_what_a_page_of_another_site_embeds_is_refused(listing: ServerProcess) -> None:
@@ -190,6 +277,24 @@ def test_mutations_only_as_json_by_post(listing: ServerProcess, content_type: st
 
 def _count(server: ServerProcess) -> int:
     return len(server.data("{ orders(first: 200) { nodes { id } } }")["orders"]["nodes"])
+
+
+@pytest.mark.parametrize(
+    ("given", "listed"),
+    [
+        ("HTTPS://Pos.Example.com", "https://pos.example.com"),
+        ("https://pos.example.com:443", "https://pos.example.com"),
+        ("http://pos:80", "http://pos"),
+        ("http://pos:443", "http://pos:443"),
+        ("http://[fd00::2]:3000", "http://[fd00::2]:3000"),
+        ("app://bistro:80", "app://bistro:80"),
+        ("com.example.pos://localhost", "com.example.pos://localhost"),
+        ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop"),
+        ("https://xn--caf-dma.example", "https://xn--caf-dma.example"),
+    ],
+)
+def test_origin_is_listed_as_browsers_send_it(given: str, listed: str) -> None:
+    assert Sites(Settings(allowed_origins=given)).is_listed_origin(listed.encode())
 
 
 @pytest.mark.parametrize(
