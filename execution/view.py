@@ -15,6 +15,7 @@ from execution.gate import Door
 from execution.http import GraphQLOverHTTP
 from execution.operations import Operations
 from execution.settings import Settings
+from execution.subprotocols import refuse_subprotocol
 from execution.websocket import OperationHandler
 from resolvers.context import Context
 from resolvers.tell_time import whereabouts
@@ -49,7 +50,9 @@ class GraphQLView(GraphQL[Context, None]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request or a socket."""
         if scope["type"] != "http":
-            await super().__call__(scope, receive, send)
+            is_spoken = GRAPHQL_TRANSPORT_WS_PROTOCOL in scope["subprotocols"]
+            serve = super().__call__ if is_spoken else refuse_subprotocol
+            await serve(scope, receive, send)
             return
         # Strawberry's own answers to requests that are wrong are plain text, and of one type.
         request = Request(scope, receive)

@@ -1,6 +1,7 @@
 """Metrics of a running server: each says what happened, and reading them holds up nobody."""
 
 import asyncio
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
 from tests.support.screen import Screen, open_screen
@@ -84,7 +87,7 @@ async def test_waiting_orders_and_their_batch_are_seen(measured: MeasuredServer)
     assert found["bistro92_batch_orders_bucket 10.0"] == 2
 
 
-def test_each_refusal_is_counted_once_under_its_code(measured: MeasuredServer) -> None:
+async def test_each_refusal_is_counted_once_under_its_code(measured: MeasuredServer) -> None:
     blank = soup_input(table=" ", quantity=0)
     measured.data(CREATE_ORDER, input=blank)
     measured.data(CREATE_ORDER, input=soup_input(key="k"))
@@ -94,6 +97,14 @@ def test_each_refusal_is_counted_once_under_its_code(measured: MeasuredServer) -
     measured.execute('{ orders(after: "x") { nodes { id } } }')
     measured.execute('{ a: orders(after: "x") { nodes { id } } __typename }')
     measured.post(b"x" * 200_000)
+    hash_only = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0"}}}
+    measured.post(json.dumps(hash_only).encode())
+    async with open_screen(measured.socket_url) as screen:
+        await screen.send({"id": "1", "type": "subscribe", "payload": hash_only})
+        await screen.error()
+    for offered in ([Subprotocol("graphql-ws")], None):
+        async with connect(measured.socket_url, subprotocols=offered) as socket:
+            await Screen(socket).closed()
     found = measured.scrape()
     refused = {
         name.split()[1]: count
@@ -108,6 +119,8 @@ def test_each_refusal_is_counted_once_under_its_code(measured: MeasuredServer) -
         "BAD_USER_INPUT": 1,
         "BAD_CURSOR": 2,
         "BODY_TOO_LARGE": 1,
+        "PERSISTED_QUERY_NOT_SUPPORTED": 2,
+        "SUBPROTOCOL_NOT_ACCEPTABLE": 2,
     }
 
 

@@ -59,3 +59,17 @@ def test_urql_falls_back_on_the_socket(server: ServerProcess, programs: Path) ->
         {"method": "socket", "query": True, "hash": False},
     ]
     assert found["results"][0]["data"] == {"orderCreated": {"id": "1", "table": "7"}}
+
+
+def test_developer_with_the_legacy_client_sees_what_to_use(
+    server: ServerProcess, programs: Path
+) -> None:
+    """Its callback gets the sentence; it comes back, with growing pauses; nothing is run."""
+    found = json.loads(run(programs / "legacy.mjs", server.socket_url))
+    assert len(found["errors"]) == 5
+    assert all("use the npm package graphql-ws" in error for error in found["errors"])
+    assert found["results"] == []
+    # 100 ms, and twice as long each time, half of that at the least: 0.05 + 0.1 + 0.2 + 0.4 s.
+    assert found["seconds"] > 0.7
+    assert server.data("{ orders { nodes { id } } }") == {"orders": {"nodes": []}}
+    assert "Traceback" not in server.log

@@ -1,18 +1,24 @@
 """The socket's protocol: each illegal move has its close code, and nothing ends with 1006."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from tests.support.orders import CREATE_ORDER, FOLLOW
-from tests.support.screen import open_screen, open_socket
+from tests.support.screen import Screen, open_screen, open_socket
 from tests.support.server import ServerProcess
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.sqlite
+
+PLACE = """
+mutation { createOrder(input: {table: "1", items: [{name: "Soup", quantity: 1}]}) { order { id } } }
+"""
 
 
 @pytest.mark.parametrize("payload", [{}, {"payload": None}, {"payload": {"screen": "grill"}}])
@@ -25,14 +31,52 @@ async def test_connection_is_acknowledged(
 
 
 async def test_only_graphql_transport_ws_is_spoken(shared_server: ServerProcess) -> None:
-    both = [Subprotocol("graphql-ws"), Subprotocol("graphql-transport-ws")]
-    async with connect(shared_server.socket_url, subprotocols=both) as socket:
-        assert socket.subprotocol == "graphql-transport-ws"
-    async with connect(
-        shared_server.socket_url, subprotocols=[Subprotocol("graphql-ws")]
-    ) as socket:
-        await socket.wait_closed()
+    for both in (["graphql-ws", "graphql-transport-ws"], ["graphql-transport-ws", "graphql-ws"]):
+        offered = [Subprotocol(name) for name in both]
+        async with connect(shared_server.socket_url, subprotocols=offered) as socket:
+            assert socket.subprotocol == "graphql-transport-ws"
+            await socket.send('{"type": "connection_init"}')
+            assert json.loads(await socket.recv())["type"] == "connection_ack"
+
+
+@pytest.mark.parametrize("offered", [None, ["graphql"], ["GRAPHQL-TRANSPORT-WS"]])
+async def test_socket_without_the_subprotocol_is_told_which_it_is(
+    shared_server: ServerProcess, offered: list[Subprotocol] | None
+) -> None:
+    async with connect(shared_server.socket_url, subprotocols=offered) as socket:
+        assert socket.subprotocol is None
+        assert await Screen(socket).closed() == (
+            4406,
+            "The subprotocol must be graphql-transport-ws (npm package graphql-ws)",
+        )
+    assert "Traceback" not in shared_server.log
+
+
+LEGACY_MESSAGES = [
+    {"type": "connection_init", "payload": {}},
+    {"type": "start", "id": "1", "payload": {"query": PLACE}},
+    {"type": "subscribe", "id": "2", "payload": {"query": PLACE}},
+]
+
+
+@pytest.mark.parametrize("offered", [["graphql-ws"], ["x", "graphql-ws"]])
+async def test_legacy_client_is_told_what_to_use_and_places_no_order(
+    server: ServerProcess, offered: list[Subprotocol]
+) -> None:
+    async with connect(server.socket_url, subprotocols=offered) as socket:
+        assert socket.subprotocol == "graphql-ws"
+        with suppress(ConnectionClosed):
+            for message in LEGACY_MESSAGES:
+                await socket.send(json.dumps(message))
+        told = json.loads(await socket.recv())
+        assert told["type"] == "connection_error"
+        assert told["payload"]["extensions"] == {"code": "SUBPROTOCOL_NOT_ACCEPTABLE"}
+        assert "use the npm package graphql-ws" in told["payload"]["message"]
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
         assert socket.close_code == 4406
+    assert server.data("{ orders { nodes { id } } }") == {"orders": {"nodes": []}}
+    assert "Traceback" not in server.log
 
 
 INIT = {"type": "connection_init"}
