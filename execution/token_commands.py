@@ -11,6 +11,7 @@ from db.errors import StartError
 from db.tokens import Role, Token, TokenError, TokenStore
 from execution.databases import open_tokens
 from execution.settings import Settings
+from resolvers.text import trimmed
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -52,6 +53,8 @@ async def _act(action: _Action, settings: Settings, arguments: argparse.Namespac
 
 
 async def _create(store: TokenStore, arguments: argparse.Namespace) -> None:
+    if not trimmed(arguments.name):
+        raise TokenError("A name must show something: nobody could tell which device it is.")
     text = await store.create(Role(arguments.role), arguments.name)
     # The token alone is on the standard output, so that a script can take it.
     sys.stderr.write("This is shown once. The service accepts it within a second:\n")

@@ -18,6 +18,7 @@ from resolvers.limits import (
     QUANTITY_MAX,
     TABLE_MAX_CHARACTERS,
 )
+from resolvers.text import trimmed
 
 # The Unicode categories Cc (control) and Cs (surrogates: those can't be written as UTF-8).
 _REFUSED_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -26,7 +27,9 @@ _REFUSED_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 class OrderErrorCode(Enum):
     """Why an order was not stored."""
 
-    BLANK = strawberry.enum_value("BLANK", description="The text is empty after trimming.")
+    BLANK = strawberry.enum_value(
+        "BLANK", description="The text is empty after trimming, or shows nothing."
+    )
     TOO_LONG = strawberry.enum_value(
         "TOO_LONG", description="The text has more characters than the limit."
     )
@@ -82,8 +85,8 @@ def validate_order(
     Names are trimmed. The idempotency key is not: it is compared exactly as it was sent. Items
     beyond the limit are not looked at one by one.
     """
-    table = table.strip()
-    lines = tuple(OrderItem(item.name.strip(), item.quantity) for item in items[:ORDER_MAX_ITEMS])
+    table = trimmed(table)
+    lines = tuple(OrderItem(trimmed(item.name), item.quantity) for item in items[:ORDER_MAX_ITEMS])
     errors = _text_errors("table", table, TABLE_MAX_CHARACTERS)
     errors += _count_errors(len(items))
     for index, line in enumerate(lines):
@@ -98,7 +101,7 @@ def validate_table(table: str | None) -> str | None:
     """Trim and check the `table` filter; raises `BadUserInputError`."""
     if table is None:
         return None
-    table = table.strip()
+    table = trimmed(table)
     if errors := _text_errors("table", table, TABLE_MAX_CHARACTERS):
         raise BadUserInputError(" ".join(error.message for error in errors))
     return table
@@ -111,6 +114,8 @@ def validate_count(name: str, count: int | None) -> None:
 
 
 def _text_errors(field: str, text: str, max_characters: int) -> list[OrderError]:
+    if 0 < len(text) <= max_characters and not _REFUSED_CHARACTER.search(text):
+        return []
     errors: list[tuple[OrderErrorCode, str]] = []
     if not text:
         errors.append((OrderErrorCode.BLANK, "must not be blank"))

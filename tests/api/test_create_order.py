@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from resolvers.text import ENDS
 from tests.support.orders import CREATE_ORDER, soup_input
 from tests.support.server import ServerProcess
 
@@ -69,6 +70,34 @@ def test_all_that_is_wrong_is_reported_at_once_and_nothing_is_stored(
     assert newest_id(shared_server) == before
 
 
+@pytest.mark.parametrize("blank", ["\u00a0\u2003\u200b", "\u3164", "\ufe0f", "\U000e0067\u2060"])
+def test_name_that_shows_nothing_is_blank(shared_server: ServerProcess, blank: str) -> None:
+    before = newest_id(shared_server)
+    payload = create(shared_server, table=blank, items=[{"name": blank, "quantity": 1}])
+    assert [(error["field"], error["code"]) for error in payload["errors"]] == [
+        ("table", "BLANK"),
+        ("items.0.name", "BLANK"),
+    ]
+    assert newest_id(shared_server) == before
+
+
+SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
+
+
+@pytest.mark.parametrize(
+    "name", [SCOTLAND, "👩\u200d🍳", "☕\ufe0f", "\u200fשניצל!\u200f", "e\u0301", "ക്\u200d"]
+)
+def test_name_that_shows_something_is_stored_as_it_is(
+    shared_server: ServerProcess, name: str
+) -> None:
+    item = {"name": f"\u200b {name}\u00a0", "quantity": 1}
+    stored = create(shared_server, table=f"{name}\ufeff", items=[item])["order"]
+    assert (stored["table"], stored["items"][0]["name"]) == (name, name)
+    query = "query ($table: String) { orders(first: 1, table: $table) { nodes { id } } }"
+    found = shared_server.data(query, table=f" {name}\u200b")
+    assert found["orders"]["nodes"] == [{"id": stored["id"]}]
+
+
 def test_lone_surrogate_in_an_escape_is_an_error_of_its_field(
     shared_server: ServerProcess,
 ) -> None:
@@ -119,7 +148,7 @@ def test_any_input_is_stored_whole_or_refused(shared_server: ServerProcess, give
     if order is not None:
         assert isinstance(given, dict)
         assert len(order["items"]) == len(given["items"])
-        assert order["table"] == given["table"].strip()
+        assert order["table"] == given["table"].strip(ENDS)
 
 
 @pytest.mark.parametrize("variables", [{}, {"input": None}, {"input": {}}, {"input": [[[]]]}])

@@ -178,3 +178,12 @@ def test_commands_tell_what_is_wrong(tmp_path: Path) -> None:
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr.startswith("There is a token named 'bar 1'.")
     assert not server.path.exists(), "the orders are not the command's business"
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("name", [" ", "\u3164", "\ufe0f\u2800"])
+def test_token_has_a_name_that_shows_something(server: ServerProcess, name: str) -> None:
+    refused = server.command("token", "create", "--role", "floor", "--name", name)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("A name must show something")
+    assert "floor" not in server.command("token", "list").stdout

@@ -2,13 +2,15 @@
 
 import unicodedata
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from db.records import NewOrder, OrderItem
-from resolvers.validation import OrderErrorCode, validate_order
+from resolvers.text import trimmed
+from resolvers.validation import BadUserInputError, OrderErrorCode, validate_order, validate_table
 
-ANY_TEXT = st.text(st.characters(codec=None)) | st.text("\ud800\x00\t \n", max_size=3)
+ANY_TEXT = st.text(st.characters(codec=None)) | st.text("\ud800\x00\t \n\u200b\u200d", max_size=3)
 ANY_INT = st.integers(-(2**31), 2**31 - 1)
 ITEMS = st.lists(st.builds(OrderItem, ANY_TEXT, ANY_INT), max_size=130)
 
@@ -29,13 +31,13 @@ def test_order_is_accepted_exactly_if_every_field_is_within_its_limits(
 ) -> None:
     result = validate_order(table, items, key)
     bad_fields = {
-        *(["table"] if not is_good(table.strip(), 64) else []),
+        *(["table"] if not is_good(trimmed(table), 64) else []),
         *(["items"] if not 1 <= len(items) <= 100 else []),
         *(["idempotencyKey"] if key is not None and not is_good(key, 128) else []),
         *(
             f"items.{i}.name"
             for i, item in enumerate(items[:100])
-            if not is_good(item.name.strip(), 100)
+            if not is_good(trimmed(item.name), 100)
         ),
         *(
             f"items.{i}.quantity"
@@ -50,8 +52,8 @@ def test_order_is_accepted_exactly_if_every_field_is_within_its_limits(
             assert error.message.startswith(f"{error.field} ")
             error.message.encode()
     else:
-        trimmed = tuple(OrderItem(item.name.strip(), item.quantity) for item in items)
-        assert result == NewOrder(table.strip(), trimmed, key)
+        lines = tuple(OrderItem(trimmed(item.name), item.quantity) for item in items)
+        assert result == NewOrder(trimmed(table), lines, key)
 
 
 def test_each_error_has_its_code_and_names_its_limit() -> None:
@@ -83,6 +85,19 @@ def test_each_error_has_its_code_and_names_its_limit() -> None:
             "idempotencyKey must have at most 128 characters, not 129.",
         ),
     ]
+
+
+@pytest.mark.parametrize("blank", ["\u00a0\u2003\u200b", "\u3164", "\ufe0f", "\u2800 \u2063"])
+def test_names_that_show_nothing_are_blank(blank: str) -> None:
+    found = validate_order(blank, [OrderItem(blank, 1)], blank)
+    assert isinstance(found, list)
+    # The key is compared exactly, and read by nobody.
+    assert [(error.field, error.code.name) for error in found] == [
+        ("table", "BLANK"),
+        ("items.0.name", "BLANK"),
+    ]
+    with pytest.raises(BadUserInputError, match="table must not be blank"):
+        validate_table(blank)
 
 
 def test_huge_list_is_refused_without_an_error_for_each_item() -> None:
