@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -69,12 +69,22 @@ def sqlite_path(url: str) -> Path:
             "The database must be a plain file: orders have to survive the process. "
             "Example: sqlite+aiosqlite:///bistro92.db"
         )
-    path = Path(name).resolve()
+    try:
+        path = Path(name).resolve()
+    except (ValueError, OSError, RuntimeError) as error:  # a null character, links in a circle
+        raise StartError(f"The database {name!r} can be no file: {error}.") from None
     if not path.parent.is_dir():
         raise StartError(f"The folder of the database {path} does not exist. Create it first.")
     if path.is_dir():
         raise StartError(f"The database {path} is a folder; it must be a file.")
+    if path.exists() and not path.is_file():
+        raise StartError(f"The database {path} is no ordinary file; it must be a file.")
     return path
+
+
+def _url(path: Path) -> URL:
+    # Not written as text: `?` would end the name there, and `%41` would be read as `A`.
+    return URL.create("sqlite+aiosqlite", database=str(path))
 
 
 def _on_connect(engine: AsyncEngine, pragmas: Sequence[str]) -> None:
@@ -91,7 +101,7 @@ def _on_connect(engine: AsyncEngine, pragmas: Sequence[str]) -> None:
 def create_writer_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
     """Create the engine of the one connection that writes. See `db.sqlite_store`."""
     engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}",
+        _url(path),
         pool_size=1,
         max_overflow=0,
         hide_parameters=_HIDE_PARAMETERS,
@@ -177,7 +187,7 @@ def create_token_reader_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngi
 
 def _create_writing_engine(path: Path, busy_timeout_ms: int, pragmas: Sequence[str]) -> AsyncEngine:
     engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0, hide_parameters=_HIDE_PARAMETERS
+        _url(path), pool_size=1, max_overflow=0, hide_parameters=_HIDE_PARAMETERS
     )
     _on_connect(engine, (f"PRAGMA busy_timeout={busy_timeout_ms}", *pragmas))
 
@@ -193,7 +203,7 @@ def _create_writing_engine(path: Path, busy_timeout_ms: int, pragmas: Sequence[s
 def create_reader_engine(path: Path, *, connections: int, busy_timeout_ms: int) -> AsyncEngine:
     """Create the pool of readers. Each statement is its own snapshot; none stays open."""
     engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}",
+        _url(path),
         pool_size=connections,
         max_overflow=0,
         pool_timeout=busy_timeout_ms / 1000,

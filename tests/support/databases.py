@@ -54,7 +54,7 @@ class SqliteFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.url = f"sqlite+aiosqlite:///{path}"
+        self.url = URL.create("sqlite+aiosqlite", database=str(path)).render_as_string()
 
     def rows(self, query: str) -> Rows:
         with closing(sqlite3.connect(self.path)) as witness:
