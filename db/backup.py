@@ -16,7 +16,7 @@ from pathlib import Path
 
 from db.cursor import EPOCH_BYTES
 from db.errors import BackupError
-from db.lock import exclusive_lock
+from db.lock import exclusive_lock, refuse_second_name
 from db.soundness import LogSize, check, open_reading
 
 # What SQLite keeps beside a database. The log and the journal belong to the one that made them:
@@ -31,10 +31,12 @@ def back_up(database: Path, target: Path) -> LogSize:
 
     The copy is one snapshot: every order that was acknowledged before this was called, and the log
     without a gap. It gets its name when it has been checked and is on disk. The server goes on
-    meanwhile, and its files are not changed. Raises `BackupError`.
+    meanwhile, and its files are not changed. Raises `BackupError`, and `StartError` if the database
+    has a second name.
     """
     if not database.is_file():
         raise BackupError(f"There is no database {database}.")
+    refuse_second_name(database)
     if os.path.lexists(target):
         raise BackupError(f"{target} exists already. Name a new file.")
     with _clear_errors(target), _new_file_beside(target) as copy:

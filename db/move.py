@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.engines import driver_of
 from db.errors import MoveError, StartError
 from db.failures import DATABASE_FAILURES
-from db.lock import exclusive_lock
+from db.lock import exclusive_lock, refuse_second_name
 from db.migrate import upgrade
 from db.move_source import MOVED_TABLES, MovedTable, Row, Snapshot, newest_order, open_snapshot
 from db.postgres import Target, name_of, postgres_url
@@ -85,6 +85,7 @@ async def move(source: Path, url: str, *, prepared_statements: bool = True) -> M
     """
     parsed = postgres_url(url, "The target")
     target, name = Target(parsed, prepared_statements=prepared_statements), name_of(parsed)
+    refuse_second_name(source)
     with _kept_from_starting(source) as is_served, open_snapshot(source) as snapshot:
         rows = await _fill(target, name, snapshot)
         head = snapshot.head

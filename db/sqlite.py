@@ -15,7 +15,7 @@ from db.engines import (
     open_writer,
     sqlite_path,
 )
-from db.lock import exclusive_lock
+from db.lock import exclusive_lock, refuse_second_name
 from db.log import OrderLog
 from db.migrate import migrate
 from db.reader import OrderReader
@@ -37,7 +37,8 @@ async def open_sqlite(
     """Acquire everything in the order in which an order travels; release in reverse."""
     path = sqlite_path(url)
     async with AsyncExitStack() as stack:
-        stack.enter_context(exclusive_lock(path))
+        refuse_second_name(path)
+        stack.enter_context(exclusive_lock(path, create=True))
         migration_engine = create_migration_engine(path, busy_timeout_ms=busy_timeout_ms)
         try:
             await migrate(migration_engine, str(path))
