@@ -71,7 +71,7 @@ async def drain(service: Service, timeout_seconds: float) -> None:
 
 @asynccontextmanager
 async def _stop_if_replaced(log: OrderLog) -> AsyncIterator[None]:
-    """End the process once the database has another log: only a new start helps.
+    """End the process once the database is another: only a new start helps.
 
     Its screens come back, here or on other instances, and are told what has become of their place.
     """
@@ -217,9 +217,7 @@ def main() -> None:
     finally:
         service: Service | None = getattr(app.state, "service", None)
         if service is not None and service.log.replaced.is_set():
-            sys.exit(
-                "Bistro92 has ended: its database was replaced, or lost what it had committed."
-            )
+            sys.exit(f"Bistro92 has ended: {service.log.why_replaced}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from db.errors import StartError
+from db.served_file import identity
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,10 +47,10 @@ _HIDE_PARAMETERS = True
 _READER_PRAGMAS = (*_SHARED_PRAGMAS, "PRAGMA query_only=ON")
 
 
-def sqlite_path(url: str) -> Path:
-    """Return the database file that a `sqlite+aiosqlite` URL names, made absolute.
+def given_path(url: str) -> Path:
+    """Return the database file that a `sqlite+aiosqlite` URL names, links and all.
 
-    Raises `StartError` for other databases, in-memory databases and folders that don't exist.
+    Raises `StartError` for other databases and for databases in memory.
     """
     try:
         parsed = make_url(url)
@@ -69,10 +70,19 @@ def sqlite_path(url: str) -> Path:
             "The database must be a plain file: orders have to survive the process. "
             "Example: sqlite+aiosqlite:///bistro92.db"
         )
+    return Path(name).absolute()
+
+
+def sqlite_path(url: str) -> Path:
+    """Return the database file that a `sqlite+aiosqlite` URL leads to.
+
+    Raises `StartError` for what can be none: see `given_path`; folders that don't exist.
+    """
+    given = given_path(url)
     try:
-        path = Path(name).resolve()
+        path = given.resolve()
     except (ValueError, OSError, RuntimeError) as error:  # a null character, links in a circle
-        raise StartError(f"The database {name!r} can be no file: {error}.") from None
+        raise StartError(f"The database {str(given)!r} can be no file: {error}.") from None
     if not path.parent.is_dir():
         raise StartError(f"The folder of the database {path} does not exist. Create it first.")
     if path.is_dir():
@@ -120,6 +130,8 @@ async def open_writer(engine: AsyncEngine, path: Path) -> None:
         async with engine.connect() as connection:
             driver = await driver_of(connection)
             ((mode,),) = await driver.execute_fetchall("PRAGMA journal_mode")
+            # SQLite opens what is beside the file with the first read: see `db.served_file`.
+            await driver.execute_fetchall("SELECT count(*) FROM sqlite_master")
     except DBAPIError as error:
         raise StartError(f"The database {path} can't be opened: {error.orig}.") from error
     if mode != "wal":
@@ -174,12 +186,12 @@ def create_token_reader_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngi
 
     @event.listens_for(engine.sync_engine, "connect")
     def remember_file(_connection: object, record: ConnectionPoolEntry) -> None:
-        record.info["inode"] = path.stat().st_ino
+        record.info["file"] = identity(path.stat())
 
     @event.listens_for(engine.sync_engine, "checkout")
     def check_file(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
         # An open file outlives its name: tokens revoked in the new one would stay valid.
-        if path.stat().st_ino != record.info["inode"]:
+        if identity(path.stat()) != record.info["file"]:
             raise DisconnectionError
 
     return engine

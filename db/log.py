@@ -32,8 +32,9 @@ class OrderLog:
         self._head = head
         self._memory_max_entries = memory_max_entries
         self._newest: list[LogEntry] = []
-        # Set for good when the database turns out to have another log: this process is of no use.
+        # Set for good when the database turns out to be another: this process is of no use.
         self.replaced = asyncio.Event()
+        self.why_replaced = ""
         self._longer = asyncio.Event()
 
     @classmethod
@@ -67,6 +68,13 @@ class OrderLog:
     async def publish(self, entries: Sequence[LogEntry], head: LogHead) -> None:
         """Publish what this process has committed. For the writer only."""
         self.append(entries, head)
+
+    def end(self, reason: str) -> None:
+        """Tell, once, that the database is not the one that this log was read from."""
+        if not self.replaced.is_set():
+            logger.critical("%s", reason)
+            self.why_replaced = reason
+            self.replaced.set()
 
     async def refresh(self) -> None:
         """Publish all that was committed before this call: it is, if only this process commits."""

@@ -5,7 +5,7 @@ bounds it by the log's head: what is committed but not yet published is not seen
 cursor from a query is never ahead of the log.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from itertools import groupby
 from typing import Any
@@ -141,15 +141,20 @@ async def read_entries(
     ]
 
 
+def _nothing() -> None:
+    """Refuse nothing."""
+
+
 class OrderReader:
     """Reads committed orders and entries.
 
     Raises `UnavailableError` when the database can't be read and `OverloadedError` when no
-    connection becomes free in time.
+    connection becomes free in time. `check` is called before each read, to refuse it.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, check: Callable[[], None] = _nothing) -> None:
         self._engine = engine
+        self._check = check
 
     async def head(self) -> LogHead:
         """Return the committed head of the log."""
@@ -212,6 +217,7 @@ class OrderReader:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        self._check()
         with _clear_errors():
             async with self._engine.connect() as connection:
                 try:

@@ -5,7 +5,6 @@ head until its commit. So what a snapshot shows after a place is all there is, w
 """
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
@@ -14,8 +13,6 @@ from db.errors import Bistro92Error, UnavailableError
 from db.log import OrderLog
 from db.reader import OrderReader
 from db.records import EntryKind, LogEntry, LogHead
-
-logger = logging.getLogger("bistro92.log")
 
 _PAGE_ENTRIES = 500
 _REPLACED = "The database was replaced under the running service, or lost what it had committed."
@@ -114,9 +111,7 @@ class SharedOrderLog(OrderLog):
         return LogHead(head.epoch, entries[-1].seq, order_id, entries[-1].created_at_us)
 
     def _refuse_replaced(self, head: LogHead) -> NoReturn:
-        if not self.replaced.is_set():
-            logger.critical("%s Its log is at %d, ours at %d.", _REPLACED, head.seq, self._head.seq)
-        self.replaced.set()
+        self.end(f"{_REPLACED} Its log is at {head.seq}, ours at {self._head.seq}.")
         raise UnavailableError(_REPLACED)
 
 

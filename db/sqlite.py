@@ -12,6 +12,7 @@ from db.engines import (
     create_token_engine,
     create_token_reader_engine,
     create_writer_engine,
+    given_path,
     open_writer,
     sqlite_path,
 )
@@ -19,6 +20,7 @@ from db.lock import exclusive_lock, refuse_second_name
 from db.log import OrderLog
 from db.migrate import migrate
 from db.reader import OrderReader
+from db.served_file import ServedFile
 from db.sqlite_store import SqliteStore
 from db.tokens import TokenStore
 
@@ -39,6 +41,7 @@ async def open_sqlite(
     async with AsyncExitStack() as stack:
         refuse_second_name(path)
         stack.enter_context(exclusive_lock(path, create=True))
+        file = ServedFile(given_path(url), path)
         migration_engine = create_migration_engine(path, busy_timeout_ms=busy_timeout_ms)
         try:
             await migrate(migration_engine, str(path))
@@ -48,15 +51,20 @@ async def open_sqlite(
         # The writer's connection closes last: the last one to close checkpoints.
         stack.push_async_callback(writer_engine.dispose)
         await open_writer(writer_engine, path)
+        file.know_companions()
         checkpointer = Checkpointer(writer_engine, path, wal_max_bytes=wal_max_bytes)
         stack.push_async_callback(checkpointer.run)
         reader_engine = create_reader_engine(
             path, connections=reader_connections, busy_timeout_ms=busy_timeout_ms
         )
         stack.push_async_callback(reader_engine.dispose)
-        reader = OrderReader(reader_engine)
+        # A connection that is opened late would be one to whatever has the names by then.
+        reader = OrderReader(reader_engine, file.check)
         log = await OrderLog.load(reader, memory_max_entries=log_memory_max_entries)
-        yield Database(str(path), SqliteStore(writer_engine), reader, log, checkpointer.run_if_due)
+        file.when_gone(log.end)
+        await stack.enter_async_context(file.watched())
+        store = SqliteStore(writer_engine, file)
+        yield Database(str(path), store, reader, log, checkpointer.run_if_due)
 
 
 @asynccontextmanager

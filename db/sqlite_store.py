@@ -21,6 +21,7 @@ from db.errors import UnavailableError
 from db.numbering import Batch
 from db.reader import read_entries, read_head, read_keyed_orders
 from db.records import LogEntry, LogHead, NewOrder
+from db.served_file import ServedFile
 from db.store import Stored
 from db.tables import log_entries, log_head, order_items, orders
 
@@ -40,24 +41,47 @@ Statement = tuple[str, tuple[Any, ...]]
 class SqliteStore:
     """Stores batches over the one connection that commits. For the writer's task only."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, file: ServedFile) -> None:
         self._engine = engine
+        self._file = file
 
     async def store(self, new: Sequence[NewOrder], published: LogHead) -> Stored:
         """Store a batch in one transaction, numbered on from the published head of the log.
 
-        Raises `UnavailableError` if the database fails (full, locked, I/O), and the database's own
-        error if it refuses what it was asked to store.
+        Raises `UnavailableError` if the database fails (full, locked, I/O) or its files are no
+        longer at their names, and the database's own error if it refuses what it was asked to
+        store.
         """
+        # Before: the log of a file that is gone would be applied to the one in its place.
+        self._file.check_name()
+        stored = await self._store(new, published)
+        # After: it may have gone meanwhile, and this is what is about to be acknowledged.
+        self._file.check_committed()
+        return stored
+
+    async def _store(self, new: Sequence[NewOrder], published: LogHead) -> Stored:
         async with self._engine.connect() as connection:
             try:
                 return await _store(connection, new, published)
             except _LogMovedError:
                 # A commit succeeded and was reported as failed. The database is the truth: the log
                 # catches up with it, so that no order stays unseen.
-                missed, head = await _missed(connection, published)
+                missed, head = await self._missed(connection, published)
                 stored = await _store(connection, new, head)
                 return Stored(stored.outcomes, [(missed, head), *stored.unpublished])
+
+    async def _missed(
+        self, connection: AsyncConnection, published: LogHead
+    ) -> tuple[list[LogEntry], LogHead]:
+        """Return what is committed but was never published, and the head that it leads to."""
+        head = await read_head(connection)
+        if head.epoch != published.epoch or head.seq < published.seq:
+            raise self._file.give_up("The database's content was replaced")
+        logger.warning("publishing entries %d to %d late", published.seq + 1, head.seq)
+        missed = await read_entries(
+            connection, epoch=head.epoch, after=published.seq, up_to=head.seq, count=head.seq
+        )
+        return missed, head
 
 
 class _LogMovedError(UnavailableError):
@@ -80,20 +104,6 @@ async def _store(connection: AsyncConnection, new: Sequence[NewOrder], head: Log
     except sqlite3.DatabaseError as error:
         raise UnavailableError("The database can't be written.") from error
     return Stored(outcomes, [(batch.entries, batch.head)])
-
-
-async def _missed(
-    connection: AsyncConnection, published: LogHead
-) -> tuple[list[LogEntry], LogHead]:
-    """Return what is committed but was never published, and the head that it leads to."""
-    head = await read_head(connection)
-    if head.epoch != published.epoch or head.seq <= published.seq:
-        raise UnavailableError("The database was replaced under the running service.")
-    logger.warning("publishing entries %d to %d late", published.seq + 1, head.seq)
-    missed = await read_entries(
-        connection, epoch=head.epoch, after=published.seq, up_to=head.seq, count=head.seq
-    )
-    return missed, head
 
 
 def _commit(connection: sqlite3.Connection, move_head: Statement, inserts: list[Statement]) -> None:

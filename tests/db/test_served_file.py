@@ -1,0 +1,246 @@
+"""The database file is moved, deleted or replaced under the running service.
+
+No order is acknowledged into a file that the next start won't open, and what was acknowledged
+before is where the file is now.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from app import run_service
+from db.errors import UnavailableError
+from db.records import Order
+from execution.settings import Settings
+from resolvers.context import Service
+from tests.conftest import OpenService
+from tests.support.databases import SqliteFile, stored_ids
+from tests.support.orders import CREATE_ORDER, soup, soup_input
+from tests.support.screen import open_screen
+from tests.support.server import ServerProcess
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.sqlite
+
+# Harms the database, and returns where its file is afterwards; none if it has no name any more.
+Harm = Callable[[Path], Path | None]
+
+
+def moved(path: Path) -> Path:
+    return path.rename(path.with_name("elsewhere.db"))
+
+
+def moved_with_its_log(path: Path) -> Path:
+    for end in ("-wal", "-shm"):
+        Path(f"{path}{end}").rename(path.with_name(f"elsewhere.db{end}"))
+    return moved(path)
+
+
+def deleted(path: Path) -> None:
+    path.unlink()
+
+
+def replaced(path: Path) -> Path:
+    kept = path.with_name("kept.db")
+    os.link(path, kept)
+    path.with_name("other.db").rename(path)
+    return kept
+
+
+def folder_moved(path: Path) -> Path:
+    return path.parent.rename(path.parent.with_name("renamed")) / path.name
+
+
+def folder_replaced(path: Path) -> Path:
+    kept = folder_moved(path)
+    path.parent.mkdir()
+    path.with_name(path.name).write_bytes(b"")
+    return kept
+
+
+def moved_and_linked(path: Path) -> Path:
+    """As for a larger disk: the log stays where it was."""
+    away = path.with_name("away")
+    away.mkdir()
+    there = path.rename(away / path.name)
+    path.symlink_to(there)
+    return there
+
+
+def log_deleted(path: Path) -> Path:
+    Path(f"{path}-wal").unlink()
+    return path
+
+
+def log_moved(path: Path) -> Path:
+    Path(f"{path}-wal").rename(f"{path}-wal-before")
+    return path
+
+
+def log_replaced(path: Path) -> Path:
+    Path(f"{path}-other").write_bytes(Path(f"{path}-wal").read_bytes())
+    Path(f"{path}-other").rename(f"{path}-wal")
+    return path
+
+
+def index_deleted(path: Path) -> Path:
+    Path(f"{path}-shm").unlink()
+    return path
+
+
+# What is committed after these is not found by the next start.
+LOSSES: list[Harm] = [
+    moved,
+    moved_with_its_log,
+    deleted,
+    replaced,
+    folder_moved,
+    folder_replaced,
+    moved_and_linked,
+    log_deleted,
+    log_moved,
+    log_replaced,
+]
+HARMS = [*LOSSES, index_deleted]
+
+
+@pytest.fixture
+async def file(tmp_path: Path) -> SqliteFile:
+    """A database file in a folder of its own, and another database beside it."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    other = SqliteFile(folder / "other.db")
+    async with run_service(Settings.model_validate({"database_url": other.url})) as service:
+        for _ in range(3):
+            await service.writer.create_order(soup("other"))
+    return SqliteFile(folder / "bistro92.db")
+
+
+def settings(file: SqliteFile) -> Settings:
+    return Settings.model_validate({"database_url": file.url})
+
+
+async def assert_refuses(service: Service, key: str | None = None) -> None:
+    with pytest.raises(UnavailableError):
+        await service.writer.create_order(soup(key=key))
+    assert service.log.replaced.is_set()
+    assert service.log.head.seq == 1
+
+
+@pytest.mark.parametrize("harm", LOSSES)
+async def test_no_order_is_acknowledged_into_a_file_that_is_not_at_its_name(
+    file: SqliteFile, harm: Harm, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with run_service(settings(file)) as service:
+        await service.writer.create_order(soup())
+        there = harm(file.path)
+        await assert_refuses(service)
+    assert [record.levelname for record in caplog.records].count("CRITICAL") == 1
+    assert str(file.path) in caplog.text
+    if there is not None:
+        ids = stored_ids(SqliteFile(there))
+        # One that was refused may be stored: its log was found to be gone after the commit.
+        assert ids in ([1], [1, 2])
+    if harm is replaced:
+        assert stored_ids(file) == [1, 2, 3], "the other database was written to"
+
+
+@pytest.mark.parametrize("harm", LOSSES)
+async def test_key_of_a_stored_order_is_no_acknowledgement_either(
+    file: SqliteFile, harm: Harm
+) -> None:
+    async with run_service(settings(file)) as service:
+        await service.writer.create_order(soup(key="k"))
+        harm(file.path)
+        await assert_refuses(service, "k")
+
+
+@pytest.mark.parametrize("harm", LOSSES)
+async def test_file_that_goes_while_a_batch_is_committed_is_noticed(
+    file: SqliteFile, harm: Harm
+) -> None:
+    async with run_service(settings(file)) as service:
+        await service.writer.create_order(soup())
+        with file.held():
+            placing: asyncio.Task[Order] = asyncio.create_task(service.writer.create_order(soup()))
+            await asyncio.sleep(0)  # it is queued then
+            await until(lambda: service.writer.waiting_orders == 0, "the batch")
+            harm(file.path)
+        with pytest.raises(UnavailableError):
+            await placing
+        assert service.log.head.seq == 1
+
+
+@pytest.mark.parametrize("harm", HARMS)
+async def test_it_is_noticed_although_nobody_orders(file: SqliteFile, harm: Harm) -> None:
+    async with run_service(settings(file)) as service:
+        harm(file.path)
+        await until(service.log.replaced.is_set, "the service to notice")
+
+
+@pytest.mark.parametrize("harm", [moved, deleted, replaced, folder_moved, moved_and_linked])
+async def test_nothing_is_read_from_another_file_and_none_is_made(
+    file: SqliteFile, harm: Harm
+) -> None:
+    async with run_service(settings(file)) as service:
+        await service.writer.create_order(soup())
+        harm(file.path)
+        # Each at the same time has a connection of its own, of which some are opened now.
+        read = [service.reader.head() for _ in range(4)]
+        outcomes = await asyncio.gather(*read, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {UnavailableError}
+        assert file.path.exists() == (harm in (replaced, moved_and_linked))
+
+
+async def test_link_that_leads_elsewhere_is_noticed(file: SqliteFile) -> None:
+    link = SqliteFile(file.path.with_name("link.db"))
+    link.path.symlink_to(file.path)
+    async with run_service(settings(link)) as service:
+        await service.writer.create_order(soup())
+        link.path.unlink()
+        link.path.symlink_to(file.path.with_name("other.db"))
+        await assert_refuses(service)
+    assert stored_ids(file) == [1]
+
+
+async def test_what_the_service_does_itself_is_no_harm(
+    open_service: OpenService, sqlite_file: Path
+) -> None:
+    """Checkpoints, backups, other readers that come and go, tokens, permissions, a new link."""
+    database = SqliteFile(sqlite_file)
+    async with open_service(wal_max_bytes=65_536) as service:
+        for _ in range(300):
+            await service.writer.create_order(soup())
+        database.rows("SELECT count(*) FROM orders")
+        sqlite_file.chmod(0o600)
+        os.link(sqlite_file, sqlite_file.with_name("snapshot.db"))
+        assert (await service.writer.create_order(soup())).id == 301
+        await service.reader.head()
+        assert not service.log.replaced.is_set()
+
+
+@pytest.mark.parametrize("harm", HARMS)
+async def test_server_ends_with_a_sentence_and_its_screens_are_told_to_come_back(
+    file: SqliteFile, tmp_path: Path, harm: Harm
+) -> None:
+    with ServerProcess(tmp_path, file) as server:
+        server.data(CREATE_ORDER, input=soup_input())
+        async with open_screen(server.socket_url) as screen:
+            await screen.settle()
+            harm(file.path)
+            try:
+                ready = await asyncio.to_thread(server.http.get, "/readyz")
+                assert ready.status_code == 503
+                assert str(tmp_path) not in ready.text
+            except httpx.TransportError:
+                pass  # it has ended by then
+            assert (await screen.closed())[0] == 1012
+        await until(lambda: not server.is_running, "the end")
+        assert server.stop() == 1
+    assert "critical" in server.log
+    assert f"Bistro92 has ended: {file.path}" in server.log
+    assert "Traceback" not in server.log
