@@ -24,7 +24,7 @@ from db.failures import DATABASE_FAILURES
 from db.lock import exclusive_lock, refuse_second_name
 from db.migrate import upgrade
 from db.move_source import MOVED_TABLES, MovedTable, Row, Snapshot, newest_order, open_snapshot
-from db.postgres import Target, name_of, postgres_url
+from db.postgres import Target, name_of, postgres_url, refuse_encoding
 from db.records import LogHead
 
 _READ_ROWS = 10_000
@@ -139,8 +139,9 @@ async def _prepare(connection: AsyncConnection, name: str) -> asyncpg.Connection
     """Make the tables if they are missing, lock out writers, and refuse what isn't empty."""
     await connection.exec_driver_sql(_TAKE_TIME)
     await connection.exec_driver_sql(_BE_DURABLE)
-    await connection.run_sync(upgrade, name)
     driver: asyncpg.Connection = await driver_of(connection)
+    refuse_encoding(await driver.fetchval("SHOW server_encoding"), name)
+    await connection.run_sync(upgrade, name)
     # An instance that serves the empty target must not place its first order between two of ours.
     last_seq = await driver.fetchval("SELECT last_seq FROM log_head FOR UPDATE")
     if last_seq != 0 or any([await _has_rows(driver, moved) for moved in MOVED_TABLES]):

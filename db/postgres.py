@@ -33,7 +33,10 @@ _CHECKED_SETTINGS = (
     "full_page_writes",
     "synchronous_commit",
     "default_transaction_isolation",
+    "server_encoding",
 )
+# The second takes bytes as they are, and ours are UTF-8. All others lack characters.
+_ENCODINGS = ("UTF8", "SQL_ASCII")
 # Any number that no other program on the same database is likely to use: "bistro92" in ASCII.
 _MIGRATION_LOCK = 0x62697374726F3932
 
@@ -212,6 +215,7 @@ async def _check(target: Target, name: str) -> None:
             connection.terminate()
     except DATABASE_FAILURES as error:
         raise StartError(f"The database {name} can't be reached: {_reason(error)}.") from error
+    refuse_encoding(settings["server_encoding"], name)
     if settings["default_transaction_isolation"] != "read committed":
         # A batch has to see what others have committed while it waited for the log's head.
         raise StartError(
@@ -223,6 +227,19 @@ async def _check(target: Target, name: str) -> None:
             logger.warning("%s is off in %s: a power cut can lose orders", setting, name)
     if settings["synchronous_commit"] == "off":
         logger.warning("synchronous_commit is off in %s; orders are committed with it on", name)
+
+
+def refuse_encoding(encoding: str, name: str) -> None:
+    """Raise `StartError` if a database with this encoding can't hold every character.
+
+    An order with one that it lacks would be refused as if it would be taken later.
+    """
+    if encoding not in _ENCODINGS:
+        raise StartError(
+            f"The encoding of the database {name} is {encoding}, which lacks characters that "
+            "orders may have. Use one with UTF8, for example: createdb --encoding UTF8 --template "
+            "template0 NAME."
+        )
 
 
 async def _migrate(target: Target, name: str) -> None:

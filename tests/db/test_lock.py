@@ -16,7 +16,6 @@ from db.move import move
 from tests.support.databases import SqliteFile, stored_ids
 from tests.support.orders import CREATE_ORDER, soup_input
 from tests.support.server import ServerProcess
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.sqlite
 
@@ -26,12 +25,7 @@ NOWHERE = "postgresql+asyncpg://chef@127.0.0.1:1/b"
 def refused(path: Path, folder: Path) -> str:
     """Start a server on a file, and return why it doesn't start."""
     folder.mkdir(exist_ok=True)
-    server = ServerProcess(folder, SqliteFile(path))
-    process = server.spawn()
-    wait_until(lambda: process.poll() is not None or server.is_ready(), "the end of the start")
-    server.__exit__(None, None, None)
-    assert process.returncode != -9, "two servers have one file"
-    return server.log
+    return ServerProcess(folder, SqliteFile(path)).refusal()
 
 
 @contextmanager

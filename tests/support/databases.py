@@ -154,10 +154,10 @@ class Cluster:
         self._admin = PostgresDatabase(self._url, self._loop)
 
     @contextmanager
-    def database(self) -> Iterator[PostgresDatabase]:
+    def database(self, options: str = "") -> Iterator[PostgresDatabase]:
         """Create a database, and drop it."""
         name = f"bistro92_test_{secrets.token_hex(6)}"
-        self._admin.change(f"CREATE DATABASE {name}")
+        self._admin.change(f"CREATE DATABASE {name} {options}")
         yield PostgresDatabase(self._url.set(database=name), self._loop)
         self._admin.change(f"DROP DATABASE {name} WITH (FORCE)")
 

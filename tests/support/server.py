@@ -93,6 +93,16 @@ class ServerProcess:
         wait_until(lambda: self.is_ready() or process.poll() is not None, "the server to be ready")
         assert process.poll() is None, self.log
 
+    def refusal(self) -> str:
+        """Start the process, which must end by itself; return what it says."""
+        process = self.spawn()
+        try:
+            wait_until(lambda: process.poll() is not None or self.is_ready(), "the end of a start")
+            assert process.poll() not in (None, 0), self.log
+        finally:
+            self.__exit__(None, None, None)
+        return self.log
+
     def is_ready(self) -> bool:
         try:
             return self.http.get("/readyz").status_code == 200
