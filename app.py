@@ -9,6 +9,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+if __name__ == "__main__" and len(sys.argv) == 1:
+    # What follows takes a second: a service that is stopped meanwhile has stopped as it should.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -29,6 +34,7 @@ from execution.requests import BodyLimit, PlainStartErrors, RequestIds
 from execution.server import Server, bind, server_config
 from execution.settings import Settings, load_settings
 from execution.sockets import SocketLimit
+from execution.starting import ended_by_signals
 from execution.view import GraphQLView
 from execution.wire_log import hide_tokens
 from resolvers.context import Service
@@ -131,14 +137,16 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
         file = database_file(settings)
         host, port = settings.metrics_host, settings.metrics_port
-        async with (
-            door.access.opened(),
-            run_service(settings) as service,
-            serve_metrics(service, file, host=host, port=port),
-            _stop_if_replaced(service.log),
-        ):
-            app.state.service = service
-            yield {"service": service, "lane": lane}
+        with ended_by_signals() as has_started:
+            async with (
+                door.access.opened(),
+                run_service(settings) as service,
+                serve_metrics(service, file, host=host, port=port),
+                _stop_if_replaced(service.log),
+            ):
+                has_started()
+                app.state.service = service
+                yield {"service": service, "lane": lane}
 
     return Application(
         outermost=lane.around,

@@ -85,7 +85,12 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say where."""
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            if not self.should_exit:
+                raise
+            return  # it was told to stop meanwhile, so there is nothing that failed
         _spare_the_collector()
         if self.started and sockets:
             host, port = sockets[0].getsockname()[:2]
