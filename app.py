@@ -35,6 +35,7 @@ from execution.server import Server, bind, server_config
 from execution.settings import Settings, load_settings
 from execution.sockets import SocketLimit
 from execution.starting import ended_by_signals
+from execution.streams import keep_standard_streams
 from execution.view import GraphQLView
 from execution.wire_log import hide_tokens
 from resolvers.context import Service
@@ -176,6 +177,7 @@ def __getattr__(name: str) -> Starlette:
     """Make `app:app` work with the uvicorn command without reading settings at every import."""
     if name != "app":
         raise AttributeError(name)
+    keep_standard_streams()
     try:
         settings = load_settings()
         # uvicorn has configured its own loggers only: ours would lose their fields.
@@ -196,6 +198,7 @@ def _parse_arguments() -> Namespace:
 
 def main() -> None:
     """Run a command, or serve until SIGTERM or SIGINT."""
+    keep_standard_streams()
     arguments = _parse_arguments()
     try:
         settings = load_settings()

@@ -190,7 +190,8 @@ async def open_postgres_tokens(
     await _migrate(target, name_of(parsed))
     engine = target.engine(connections=1, busy_timeout_ms=busy_timeout_ms)
     try:
-        yield TokenStore(engine, name_of(parsed))
+        creating = engine.execution_options(isolation_level="READ COMMITTED")
+        yield TokenStore(engine, name_of(parsed), creating=creating)
     finally:
         await _close(engine)
 

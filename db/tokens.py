@@ -10,7 +10,7 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -74,11 +74,21 @@ class Tokens:
         return token if hmac.compare_digest(_sha256(text), expected) else None
 
 
-class TokenStore:
-    """The stored tokens. Every method raises `TokenError` if their database can't be used."""
+def _to_nobody_else(_token: str) -> None:
+    """Leave a new token to whoever called."""
 
-    def __init__(self, engine: AsyncEngine, name: str) -> None:
+
+class TokenStore:
+    """The stored tokens. Every method raises `TokenError` if their database can't be used.
+
+    `creating` has transactions of more than one statement, if the engine has none.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, name: str, *, creating: AsyncEngine | None = None
+    ) -> None:
         self._engine = engine
+        self._creating = creating or engine
         self._name = name
 
     async def load(self) -> Tokens:
@@ -89,10 +99,13 @@ class TokenStore:
                 rows = (await connection.execute(query)).mappings().all()
         return Tokens([_token(row) for row in rows])
 
-    async def create(self, role: Role, name: str) -> str:
+    async def create(
+        self, role: Role, name: str, hand_over: Callable[[str], None] = _to_nobody_else
+    ) -> str:
         """Create a token and return it: nobody can read it again.
 
-        Raises `TokenError` for a name that can't be one, or that another active token has.
+        It is handed over before it is stored for good: if that fails, there is no token. Raises
+        `TokenError` for a name that can't be one, or that another active token has.
         """
         if not name.strip() or len(name) > _NAME_MAX_CHARACTERS or not name.isprintable():
             raise TokenError(f"A name must have 1–{_NAME_MAX_CHARACTERS} printable characters.")
@@ -110,8 +123,9 @@ class TokenStore:
         }
         try:
             with self._telling():
-                async with self._engine.begin() as connection:
+                async with self._creating.begin() as connection:
                     await connection.execute(insert(access_tokens), row)
+                    hand_over(text)
         except IntegrityError:
             raise TokenError(
                 f"There is a token named {name!r}. Revoke it first, or use another name."

@@ -11,6 +11,7 @@ from db.errors import StartError
 from db.tokens import Role, Token, TokenError, TokenStore
 from execution.databases import open_tokens
 from execution.settings import Settings
+from execution.streams import NotShownError, remark, show
 from resolvers.text import trimmed
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def _command(action: _Action) -> Command:
     def run(settings: Settings, arguments: argparse.Namespace) -> int:
         try:
             asyncio.run(_act(action, settings, arguments))
-        except (StartError, TokenError) as error:
-            sys.stderr.write(f"{error}\n")
+        except (StartError, TokenError, NotShownError) as error:
+            remark(f"{error}\n")
             return 1
         return 0
 
@@ -55,19 +56,24 @@ async def _act(action: _Action, settings: Settings, arguments: argparse.Namespac
 async def _create(store: TokenStore, arguments: argparse.Namespace) -> None:
     if not trimmed(arguments.name):
         raise TokenError("A name must show something: nobody could tell which device it is.")
-    text = await store.create(Role(arguments.role), arguments.name)
-    # The token alone is on the standard output, so that a script can take it.
-    sys.stderr.write("This is shown once. The service accepts it within a second:\n")
-    sys.stdout.write(f"{text}\n")
+
+    def hand_over(token: str) -> None:
+        # The token alone is on the standard output, so that a script can take it.
+        remark("This is shown once. The service accepts it within a second:\n")
+        show(f"{token}\n")
+
+    await store.create(Role(arguments.role), arguments.name, hand_over)
 
 
 async def _list(store: TokenStore, _arguments: argparse.Namespace) -> None:
     tokens = (await store.load()).all
     rows = [("id", "role", "created", "revoked", "name"), *map(_row, tokens)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    show("".join(f"{line}\n" for line in lines))
 
 
 def _row(token: Token) -> tuple[str, str, str, str, str]:
