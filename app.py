@@ -25,18 +25,19 @@ from db.log import OrderLog
 from db.writer import Writer
 from execution import backup_commands, migrate_commands, token_commands
 from execution.databases import database_file, open_database
-from execution.gate import Door
+from execution.gate import Door, gates
 from execution.lane import Application, FastLane
 from execution.logs import log_config
 from execution.metrics import serve_metrics
 from execution.operations import Operations
+from execution.refusals import REFUSALS_BY_STATUS, refuse_other_sockets
 from execution.requests import BodyLimit, PlainStartErrors, RequestIds
 from execution.server import Server, bind, server_config
 from execution.settings import Settings, load_settings
 from execution.sockets import SocketLimit
 from execution.starting import ended_by_signals
 from execution.streams import keep_standard_streams
-from execution.view import GraphQLView
+from execution.view import GraphQLView, ViewOfRun
 from execution.wire_log import hide_tokens
 from resolvers.context import Service
 from schema import build_schema
@@ -128,14 +129,12 @@ def create_app(settings: Settings) -> Starlette:
         variables_max_values=settings.variables_max_values,
         introspection=settings.introspection,
     )
-    operations = Operations(schema, compiled=settings.compiled_operations)
-    door = Door(settings)
-    view = GraphQLView(schema, operations, settings, door)
-
-    lane = FastLane(_PATH, operations, door, body_max_bytes=settings.http_body_max_bytes)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
+        # Whatever remembers is of this run: another may have another database.
+        operations = Operations(schema, compiled=settings.compiled_operations)
+        door = Door(settings)
         file = database_file(settings)
         host, port = settings.metrics_host, settings.metrics_port
         with ended_by_signals() as has_started:
@@ -147,21 +146,29 @@ def create_app(settings: Settings) -> Starlette:
             ):
                 has_started()
                 app.state.service = service
-                yield {"service": service, "lane": lane}
+                body_max_bytes = settings.http_body_max_bytes
+                yield {
+                    "service": service,
+                    "door": door,
+                    "view": GraphQLView(schema, operations, settings, door),
+                    "lane": FastLane(
+                        _PATH, operations, door, service, body_max_bytes=body_max_bytes
+                    ),
+                }
 
     return Application(
-        outermost=lane.around,
         routes=[
             *([Route("/", _to_graphiql)] if settings.graphiql else []),
-            Route(_PATH, view),
-            WebSocketRoute(_PATH, view),
+            Route(_PATH, ViewOfRun()),
+            WebSocketRoute(_PATH, ViewOfRun()),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz),
+            WebSocketRoute("/{path:path}", refuse_other_sockets),
         ],
         middleware=[
             Middleware(PlainStartErrors),
             Middleware(RequestIds),
-            *door.middleware(path=_PATH),
+            *gates(settings),
             Middleware(
                 SocketLimit,
                 max_sockets=settings.max_websockets,
@@ -169,6 +176,7 @@ def create_app(settings: Settings) -> Starlette:
             ),
             Middleware(BodyLimit, max_bytes=settings.http_body_max_bytes),
         ],
+        exception_handlers=REFUSALS_BY_STATUS,
         lifespan=lifespan,
     )
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from graphql import (
     FieldNode,
+    GraphQLError,
     GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -165,12 +166,9 @@ def compile_operation(
 
     That includes everything that is wrong with the request: graphql-core reports it.
     """
-    operations = document.operations
-    if name is not None:
-        operations = [node for node in operations if node.name and node.name.value == name]
-    if document.errors or len(operations) != 1:
+    if document.errors:
         return None
     try:
-        return CompiledOperation(schema, document, operations[0])
-    except NotCoveredError:
+        return CompiledOperation(schema, document, document.operation(name))
+    except (GraphQLError, NotCoveredError):
         return None

@@ -4,20 +4,18 @@
 know goes through the two layers here, which say what is wrong.
 """
 
-from starlette.datastructures import QueryParams
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from execution.access import Access
 from execution.cors import Cors
+from execution.open_routes import is_page, is_probe, is_socket
 from execution.rate import Limiter, RateLimited
 from execution.requests import refuse
 from execution.settings import Settings
 from execution.sites import Sites, is_same_origin
 from resolvers.context import Caller
 
-# Probes of containers and balancers use whatever address they have, and learn nothing.
-_OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 # Each decides something. Of two that differ, one part of the way would go by the first, and
 # another, or a proxy, by the last.
 _SAID_ONCE = frozenset({b"origin", b"authorization", b"content-type", b"content-length"})
@@ -42,16 +40,20 @@ class Door:
             return None
         return self.access.caller_of(scope, headers.get(b"authorization"))
 
-    def middleware(self, *, path: str) -> list[Middleware]:
-        """Return the layers, the outermost first; `path` is where a token is needed."""
-        layers = [Middleware(SiteGate, sites=self.sites)]
-        if self.sites.listed_origins:
-            layers.append(Middleware(Cors, origins=self.sites.listed_origins))
-        return [
-            *layers,
-            Middleware(TokenGate, access=self.access, path=path),
-            Middleware(RateLimited, path=path, limiter=self.limiter),
-        ]
+
+def gates(settings: Settings) -> list[Middleware]:
+    """Return the layers before everything that is served, the outermost first.
+
+    They ask the `Door` of the run, which is in the state of each request.
+    """
+    sites = Sites(settings)
+    origins = sites.listed_origins
+    return [
+        Middleware(SiteGate, sites=sites),
+        *([Middleware(Cors, origins=origins)] if origins else []),
+        Middleware(TokenGate, pages=settings.graphiql),
+        Middleware(RateLimited),
+    ]
 
 
 class SiteGate:
@@ -73,7 +75,7 @@ class SiteGate:
         if (problem := _problem_of(scope, headers)) is not None:
             await refuse(scope, send, 400, "BAD_REQUEST", problem)
             return
-        if scope["path"] in _OPEN_PATHS:
+        if is_probe(scope):
             await self._app(scope, receive, send)
             return
         host = headers.get(b"host", b"")
@@ -119,31 +121,28 @@ def _problem_of(scope: Scope, headers: Headers) -> str | None:
 class TokenGate:
     """Plain ASGI middleware: names the caller of each request, and refuses those without one.
 
-    A socket is let through: its token comes with `connection_init`.
+    Closed but for what `open_routes` lists; `pages` tells whether there are any.
     """
 
-    def __init__(self, app: ASGIApp, *, access: Access, path: str) -> None:
+    def __init__(self, app: ASGIApp, *, pages: bool) -> None:
         self._app = app
-        self._access = access
-        self._path = path
+        self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a connection."""
-        if scope["type"] == "http" and scope["path"] == self._path:
-            authorization = dict(scope["headers"]).get(b"authorization")
-            caller = self._access.caller_of(scope, authorization)
-            if caller is None and not _is_for_the_page(scope):
-                challenge = b'Bearer realm="bistro92"'
-                if authorization is not None:
-                    challenge += b', error="invalid_token"'
-                message = self._access.why_refused()
-                header = (b"www-authenticate", challenge)
-                await refuse(scope, send, 401, "UNAUTHENTICATED", message, header)
-                return
-            scope.setdefault("state", {})["caller"] = caller
+        if scope["type"] not in ("http", "websocket") or is_probe(scope) or is_socket(scope):
+            await self._app(scope, receive, send)
+            return
+        access: Access = scope["state"]["door"].access
+        authorization = dict(scope["headers"]).get(b"authorization")
+        caller = access.caller_of(scope, authorization)
+        if caller is None and not (self._pages and is_page(scope)):
+            challenge = b'Bearer realm="bistro92"'
+            if authorization is not None:
+                challenge += b', error="invalid_token"'
+            message = access.why_refused()
+            header = (b"www-authenticate", challenge)
+            await refuse(scope, send, 401, "UNAUTHENTICATED", message, header)
+            return
+        scope["state"]["caller"] = caller
         await self._app(scope, receive, send)
-
-
-def _is_for_the_page(scope: Scope) -> bool:
-    """Tell whether a request can only get GraphiQL, which asks for the token itself."""
-    return scope["method"] == "GET" and "query" not in QueryParams(scope["query_string"])

@@ -5,11 +5,10 @@ that is wrong. Whatever is answered is JSON of GraphQL's shape, and every error 
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from json import JSONDecodeError
 from typing import Any
 
-from graphql import GraphQLError, OperationDefinitionNode, OperationType
+from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from strawberry.http.ides import get_graphql_ide_html
@@ -17,12 +16,10 @@ from strawberry.http.ides import get_graphql_ide_html
 from db.stats import rejections
 from execution import json
 from execution.negotiation import GRAPHQL_RESPONSE, JSON, answer_type, asks_for_page, is_json
-from execution.operations import Operations, to_response
-from execution.persisted import NOT_SUPPORTED, NOT_SUPPORTED_MESSAGE, is_hash_only
+from execution.operations import InvalidOperationError, Operations
+from execution.request import GraphQLRequest, RefusedError
 from resolvers.context import Context
-from schema.build import Schema
-from schema.documents import Document
-from schema.errors import present_error
+from schema.errors import OPERATION_RESOLUTION_FAILURE
 
 MakeContext = Callable[[Request, Response], Awaitable[Context]]
 
@@ -31,72 +28,10 @@ _TRY_LATER = frozenset({"OVERLOADED", "UNAVAILABLE"})
 _RETRY_AFTER_SECONDS = 1
 
 
-class RefusedError(Exception):
-    """A request that is answered with a status of 4xx, whatever type of answer it accepts."""
-
-    json_status: int | None = None
-
-    def __init__(
-        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.headers = headers
-        self.error = {"message": message, "extensions": {"code": code}}
-
-    def status_as(self, media_type: str) -> int:
-        """Return the status of an answer of this type."""
-        return self.json_status if self.json_status and media_type == JSON else self.status
-
-
-class HashOnlyError(RefusedError):
-    """A query that is sent by its hash alone: its client sends the query next."""
-
-    # Clients of `application/json` don't look at the body of anything else.
-    json_status = 200
-
-    def __init__(self) -> None:
-        # Asked for by GET it has a URL that a cache may keep; the refusal must not be kept.
-        headers = {"cache-control": "no-store"}
-        super().__init__(400, NOT_SUPPORTED, NOT_SUPPORTED_MESSAGE, headers)
-
-
-@dataclass(frozen=True, slots=True)
-class GraphQLRequest:
-    """What a client asks for; well-formed, but maybe not a valid operation."""
-
-    query: str
-    operation_name: str | None = None
-    variables: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, parameters: object) -> "GraphQLRequest":
-        """Take a request's parameters; raises `RefusedError` for those of another shape."""
-        if isinstance(parameters, list):
-            raise RefusedError(
-                400, "BATCHING_NOT_SUPPORTED", "Send operations one by one: batches are off."
-            )
-        if not isinstance(parameters, dict):
-            raise _bad("A GraphQL request must be a JSON object.")
-        if is_hash_only(parameters):
-            raise HashOnlyError
-        if not isinstance(query := parameters.get("query"), str):
-            raise _bad("The query of a GraphQL request must be a string.")
-        name = parameters.get("operationName")
-        if not (name is None or (isinstance(name, str) and name.isascii())):
-            raise _bad("The operationName must be a GraphQL name, or null.")
-        for part in ("variables", "extensions"):
-            if not isinstance(parameters.get(part), dict | None):
-                raise _bad(f"The {part} of a GraphQL request must be an object, or null.")
-        return cls(query, name, parameters.get("variables") or {})
-
-
 class GraphQLOverHTTP:
     """Answers HTTP requests for operations, and browsers with GraphiQL if it is on."""
 
-    def __init__(self, schema: Schema, operations: Operations, *, graphiql: bool) -> None:
-        self._schema = schema
+    def __init__(self, operations: Operations, *, graphiql: bool) -> None:
         self._operations = operations
         self._page = get_graphql_ide_html(graphql_ide="graphiql") if graphiql else None
 
@@ -120,32 +55,19 @@ class GraphQLOverHTTP:
         except RefusedError as refused:
             rejections[refused.code] += 1
             media_type = answer_type(accept) or JSON
-            status = refused.status_as(media_type)
+            status = refused.status_as(json=media_type == JSON)
             return _respond({"errors": [refused.error]}, media_type, status, refused.headers)
         return _respond(response, media_type, *_status(response, media_type))
 
     async def _execute(
         self, wanted: GraphQLRequest, context: Context, *, by_get: bool
     ) -> dict[str, Any]:
-        text, name = wanted.query, wanted.operation_name
         try:
-            document = self._schema.documents.get(text)
-            if document.errors:
-                return _refusal(document.errors, context)
-            operation = _operation(document, name)
-        except GraphQLError as error:
-            return _refusal([error], context)
+            operation = self._operations.select(wanted)
+        except InvalidOperationError as invalid:
+            return invalid.response(context)
         _check_method(operation.operation, by_get=by_get)
-        compiled = self._operations.find(text, name)
-        if compiled is not None and context.may_use(compiled.roles):
-            return await self._operations.run(compiled, wanted.variables, context)
-        result = await self._schema.execute(
-            text,
-            variable_values=wanted.variables,
-            context_value=context,
-            operation_name=name,
-        )
-        return to_response(result.data, result.errors or [])
+        return await self._operations.execute(wanted, context)
 
 
 async def _parameters(request: Request) -> object:
@@ -158,7 +80,8 @@ async def _parameters(request: Request) -> object:
     try:
         body = await request.body()
     except ClientDisconnect:
-        raise _bad("The request was not sent to its end.") from None  # nobody reads this
+        message = "The request was not sent to its end."  # nobody reads this
+        raise RefusedError(400, "BAD_REQUEST", message) from None
     return _decode(body, "The body of the request")
 
 
@@ -172,9 +95,7 @@ def _check_encoding(encodings: list[str]) -> None:
 
 
 def _query_parameters(given: Mapping[str, str]) -> dict[str, object]:
-    parameters: dict[str, object] = {"query": given.get("query")}
-    if name := given.get("operationName"):
-        parameters["operationName"] = name
+    parameters: dict[str, object] = {name: given.get(name) for name in ("query", "operationName")}
     for part in ("variables", "extensions"):
         if text := given.get(part):
             parameters[part] = _decode(text, f"The parameter {part}")
@@ -185,37 +106,18 @@ def _decode(data: str | bytes, what: str) -> object:
     try:
         return json.decode(data)
     except JSONDecodeError:
-        raise _bad(f"{what} is not JSON.") from None
-
-
-def _operation(document: Document, name: str | None) -> OperationDefinitionNode:
-    """Return the operation that a request asks for; raises `GraphQLError`."""
-    found = document.operations
-    if name is not None:
-        found = [node for node in found if node.name and node.name.value == name]
-    if len(found) == 1:
-        return found[0]
-    message = "Must provide operation name if query contains multiple operations."
-    if not found:
-        message = "The document has no operation."
-        if name is not None:
-            message = f"The document has no operation named {name[:100]}."
-    raise GraphQLError(message, extensions={"code": "OPERATION_RESOLUTION_FAILURE"})
+        raise RefusedError(400, "BAD_REQUEST", f"{what} is not JSON.") from None
 
 
 def _check_method(kind: OperationType, *, by_get: bool) -> None:
     if kind is OperationType.SUBSCRIPTION:
         raise RefusedError(
             400,
-            "OPERATION_RESOLUTION_FAILURE",
+            OPERATION_RESOLUTION_FAILURE,
             "By HTTP, subscriptions are not allowed: use a WebSocket (graphql-transport-ws).",
         )
     if kind is OperationType.MUTATION and by_get:
         raise _not_allowed("Mutations are sent by POST only.", "POST")
-
-
-def _refusal(errors: list[GraphQLError], context: Context) -> dict[str, Any]:
-    return to_response(None, [present_error(error, context.request_id) for error in errors])
 
 
 def _status(response: dict[str, Any], media_type: str) -> tuple[int, Mapping[str, str] | None]:
@@ -241,10 +143,6 @@ def _respond(
     response.headers["content-type"] = f"{media_type}; charset=utf-8"
     response.headers["vary"] = "accept"
     return response
-
-
-def _bad(message: str) -> RefusedError:
-    return RefusedError(400, "BAD_REQUEST", message)
 
 
 def _not_allowed(message: str, allowed: str) -> RefusedError:

@@ -4,7 +4,7 @@ Everything else, and everything that is wrong, is passed on to the view unchange
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from execution.gate import Door
 from execution.negotiation import answered_at_once
 from execution.operations import Operations
 from execution.rate import IS_COUNTED
+from execution.request import GraphQLRequest, RefusedError
 from execution.requests import announced_bytes, new_request_id, unexpected_error
 from resolvers.context import Context, Service
 
@@ -59,18 +60,21 @@ class FastLane:
     """Answers requests by their bytes, ahead of every layer."""
 
     def __init__(
-        self, path: str, operations: Operations, door: Door, *, body_max_bytes: int
+        self,
+        path: str,
+        operations: Operations,
+        door: Door,
+        service: Service,
+        *,
+        body_max_bytes: int,
     ) -> None:
         self.path = path
         self.body_max_bytes = body_max_bytes
         self._operations = operations
         self._door = door
+        self._service = service
         # One of each role: an answer must never reach a role that may not ask for it.
-        self._answers: dict[Role, SharedAnswers] = {}
-
-    def around(self, app: ASGIApp) -> ASGIApp:
-        """Return the application with the lane in front of it."""
-        return LaneMiddleware(app, self)
+        self._answers = {role: SharedAnswers(service.log) for role in Role}
 
     def begin(self, scope: Scope, body: bytes) -> Answer | Coroutine[None, None, Answer] | None:
         """Begin to answer a POST to the path; None if it is not one for the fast lane."""
@@ -87,8 +91,8 @@ class FastLane:
         if self._door.limiter.error_of(scope, caller) is not None:
             return None  # the view's layer says how long to wait
         scope["state"][IS_COUNTED] = True
-        context = Context(scope["state"]["service"], new_request_id(), caller)
-        answers = self._shared_answers(caller.role, context.service)
+        context = Context(self._service, new_request_id(), caller)
+        answers = self._answers[caller.role]
         known = answers.find(body)
         if known is not None:
             return Answer(200, context.request_id, known)
@@ -102,66 +106,53 @@ class FastLane:
         answer = answers.compute(body, run) if operation.is_of_the_log else run()
         return _answer(answer, context)
 
-    def _shared_answers(self, role: Role, service: Service) -> SharedAnswers:
-        answers = self._answers.get(role)
-        if answers is None:
-            answers = self._answers[role] = SharedAnswers(service.log)
-        return answers
-
     def _operation(self, body: bytes) -> tuple[CompiledOperation | None, Mapping[str, Any]]:
         try:
-            request = orjson.loads(body)
-        except orjson.JSONDecodeError:
+            request = GraphQLRequest.of(orjson.loads(body))
+        except (orjson.JSONDecodeError, RefusedError):
             return None, {}
-        if type(request) is not dict:
-            return None, {}
-        text, name = request.get("query"), request.get("operationName")
-        variables = request.get("variables")
-        if variables is None:
-            variables = {}
-        if (
-            isinstance(text, str)
-            and isinstance(name, str | None)
-            and isinstance(variables, dict)
-            and isinstance(request.get("extensions"), dict | None)
-        ):
-            return self._operations.find(text, name), variables
-        return None, {}
+        return self._operations.find(request.query, request.operation_name), request.variables
 
 
 class LaneMiddleware:
-    """Plain ASGI middleware: the lane for servers that don't have it in their protocol."""
+    """Plain ASGI middleware: the lane for servers that don't have it in their protocol.
 
-    def __init__(self, app: ASGIApp, lane: FastLane) -> None:
+    The lane is that of the run, in the state of each request.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._lane = lane
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
         if scope["type"] == "http" and _offers_upgrade(scope):
             await self._app(scope, receive, _closing(send))
             return
-        if (
-            scope["type"] != "http"
-            or scope["method"] != "POST"
-            or scope["path"] != self._lane.path
-            or "lane" not in scope.get("state", {})
-            # Nobody waits for what is refused as it is.
-            or announced_bytes(scope) > self._lane.body_max_bytes
-        ):
+        lane: FastLane | None = scope.get("state", {}).get("lane")
+        if lane is None or not _may_be_for(lane, scope):
             await self._app(scope, receive, send)
             return
-        first = await _read(receive, self._lane.body_max_bytes)
+        first = await _read(receive, lane.body_max_bytes)
         whole = (
             first["type"] == "http.request"
             and not first["more_body"]
-            and len(first["body"]) <= self._lane.body_max_bytes
+            and len(first["body"]) <= lane.body_max_bytes
         )
-        answer = self._lane.begin(scope, first["body"]) if whole else None
+        answer = lane.begin(scope, first["body"]) if whole else None
         if answer is None:
             await self._app(scope, _beginning_with(first, receive), send)
         else:
             await _send(send, answer if isinstance(answer, Answer) else await answer)
+
+
+def _may_be_for(lane: FastLane, scope: Scope) -> bool:
+    return (
+        scope["type"] == "http"
+        and scope["method"] == "POST"
+        and scope["path"] == lane.path
+        # Nobody waits for what is refused as it is.
+        and announced_bytes(scope) <= lane.body_max_bytes
+    )
 
 
 def _offers_upgrade(scope: Scope) -> bool:
@@ -224,12 +215,8 @@ def _beginning_with(first: Message, receive: Receive) -> Receive:
 
 
 class Application(Starlette):
-    """Starlette with one layer outside all of its own, which cost more than most operations."""
-
-    def __init__(self, *, outermost: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
-        self._outermost = outermost
-        super().__init__(**options)
+    """Starlette with the lane outside its own layers, which cost more than most operations."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put the layer around Starlette's."""
-        return self._outermost(super().build_middleware_stack())
+        """Put the lane around Starlette's."""
+        return LaneMiddleware(super().build_middleware_stack())

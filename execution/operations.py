@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, OperationType, execute
+from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, execute
 
 from db.errors import Bistro92Error
 from db.records import LogEntry
@@ -14,6 +14,7 @@ from execution import json
 from execution.compiler import CompiledOperation, Plan, RootField, compile_operation
 from execution.covered import DeviationError
 from execution.events import SharedEvents
+from execution.request import GraphQLRequest
 from resolvers.context import Context
 from resolvers.follow_orders import OrderFeed
 from schema.build import Schema
@@ -24,6 +25,20 @@ Response = dict[str, Any]
 
 # Thousands of events: screens that are live, or came back together, ask for the same few hundred.
 _EVENTS_MAX_BYTES = 2_097_152
+
+
+class InvalidOperationError(Exception):
+    """A document that isn't valid, or an operation that it doesn't have."""
+
+    def __init__(self, errors: list[GraphQLError]) -> None:
+        super().__init__(errors)
+        self._errors = errors
+
+    def response(self, context: Context) -> Response:
+        """Return the response to the request, and count its errors."""
+        return to_response(
+            None, [present_error(error, context.request_id) for error in self._errors]
+        )
 
 
 class CompiledInfo:
@@ -62,17 +77,28 @@ class Operations:
         operation = document.derived[name]
         return operation if isinstance(operation, CompiledOperation) else None
 
-    def is_mutation(self, text: str, name: str | None) -> bool:
-        """Tell whether a request asks for a mutation, compiled or not."""
+    def select(self, request: GraphQLRequest) -> OperationDefinitionNode:
+        """Return the operation that a request asks for; raises `InvalidOperationError`."""
         try:
-            operations = self._schema.documents.get(text).operations
-        except (GraphQLError, RecursionError):
-            return False
-        return any(
-            node.operation is OperationType.MUTATION
-            and (name is None or (node.name is not None and node.name.value == name))
-            for node in operations
+            document = self._schema.documents.get(request.query)
+            if document.errors:
+                raise InvalidOperationError(document.errors)
+            return document.operation(request.operation_name)
+        except GraphQLError as error:
+            raise InvalidOperationError([error]) from None
+
+    async def execute(self, request: GraphQLRequest, context: Context) -> Response:
+        """Run the query or mutation that a request asks for, compiled if it can be."""
+        compiled = self.find(request.query, request.operation_name)
+        if compiled is not None and context.may_use(compiled.roles):
+            return await self.run(compiled, request.variables, context)
+        result = await self._schema.execute(
+            request.query,
+            variable_values=request.variables,
+            context_value=context,
+            operation_name=request.operation_name,
         )
+        return to_response(result.data, result.errors or [])
 
     async def run(
         self, operation: CompiledOperation, variables: Mapping[str, Any], context: Context

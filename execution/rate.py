@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from db.stats import rejections
 from execution.clients import client_key
 from execution.json import encode
+from execution.open_routes import is_probe
 from execution.requests import send_json
 from resolvers.context import Caller
 
@@ -152,17 +153,20 @@ class Limiter:
 
 
 class RateLimited:
-    """Plain ASGI middleware: refuses requests of clients that send too many with 429."""
+    """Plain ASGI middleware: refuses requests of clients that send too many with 429.
 
-    def __init__(self, app: ASGIApp, *, path: str, limiter: Limiter) -> None:
+    It asks the limiter of the run's `Door`. Sockets count their operations themselves.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._path = path
-        self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a connection; sockets count their operations themselves."""
-        if self._is_to_be_counted(scope):
-            error = self._limiter.error_of(scope, scope["state"].get("caller"))
+        """Serve a connection."""
+        if scope["type"] == "http" and not is_probe(scope) and IS_COUNTED not in scope["state"]:
+            state = scope["state"]
+            limiter: Limiter = state["door"].limiter
+            error = limiter.error_of(scope, state.get("caller"))
             if error is not None:
                 rejections[RATE_LIMITED] += 1
                 seconds = error["extensions"]["retryAfterSeconds"]
@@ -170,11 +174,3 @@ class RateLimited:
                 await send_json(scope, send, 429, encode({"errors": [error]}), later)
                 return
         await self._app(scope, receive, send)
-
-    def _is_to_be_counted(self, scope: Scope) -> bool:
-        return (
-            scope["type"] == "http"
-            and scope["path"] == self._path
-            and scope["method"] != "OPTIONS"
-            and IS_COUNTED not in scope["state"]
-        )

@@ -45,7 +45,7 @@ class GraphQLView(GraphQL[Context, None]):
         self.operations = operations
         self.settings = settings
         self.door = door
-        self._http = GraphQLOverHTTP(schema, operations, graphiql=settings.graphiql)
+        self._http = GraphQLOverHTTP(operations, graphiql=settings.graphiql)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request or a socket."""
@@ -82,3 +82,11 @@ class GraphQLView(GraphQL[Context, None]):
     def encode_json(self, data: object) -> bytes:
         """Write an answer."""
         return json.encode(data)
+
+
+class ViewOfRun:
+    """The endpoint: an application may run again, and each run has its own view."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request or a socket."""
+        await scope["state"]["view"](scope, receive, send)

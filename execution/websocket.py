@@ -7,10 +7,11 @@ clients take as final.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from graphql import GraphQLError, GraphQLFormattedError, OperationType
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Operation
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
@@ -18,19 +19,17 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     NextMessagePayload,
     SubscribeMessage,
 )
+from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from db.stats import rejections
 from execution import json
 from execution.admission import AdmittingHandler
-from execution.compiler import CompiledOperation
 from execution.messages import problem_of
-from execution.persisted import NOT_SUPPORTED, NOT_SUPPORTED_MESSAGE, is_hash_only
-from execution.rate import RATE_LIMITED
+from execution.operations import InvalidOperationError, Response, to_response
+from execution.request import GraphQLRequest, RefusedError
 from resolvers.context import Context
 from resolvers.tell_time import whereabouts
-
-if TYPE_CHECKING:
-    from graphql import GraphQLError, GraphQLFormattedError
+from schema.errors import present_error
 
 logger = logging.getLogger("bistro92.websocket")
 
@@ -97,75 +96,102 @@ class OperationHandler(AdmittingHandler):
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         """Begin an operation, or refuse this one: the socket and the others on it go on."""
-        if self.connection_acknowledged and message["id"] not in self.operations:
-            refusal = self._refusal() or _refusal_of_hash(message["payload"])
-            if refusal is not None:
-                id_ = message["id"]
-                await self.send_message({"id": id_, "type": "error", "payload": [refusal]})
-                return
-        await super().handle_subscribe(message)
+        if not self.connection_acknowledged or message["id"] in self.operations:
+            await super().handle_subscribe(message)  # which closes the socket
+            return
+        refusal = self._refusal_of(message["payload"])
+        if refusal is None:
+            await super().handle_subscribe(message)
+        else:
+            rejections[refusal["extensions"]["code"]] += 1
+            await self.send_message({"id": message["id"], "type": "error", "payload": [refusal]})
 
-    def _refusal(self) -> "GraphQLFormattedError | None":
-        error = self._view.door.limiter.error_of(self.websocket.ws.scope, self.context.caller)
-        if error is not None:
-            rejections[RATE_LIMITED] += 1
+    def _refusal_of(self, parameters: object) -> GraphQLFormattedError | None:
+        scope = self.websocket.ws.scope
+        if (error := self._view.door.limiter.error_of(scope, self.context.caller)) is not None:
             return error
         most = self._view.settings.websocket_max_operations
         if len(self.operations) >= most:
             text = f"This socket has {most} operations. That is the limit: let one end first."
             return {"message": text, "extensions": {"code": "TOO_MANY_OPERATIONS"}}
+        try:
+            GraphQLRequest.of(parameters)
+        except RefusedError as refused:
+            return refused.error
         return None
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
-        """Run an operation compiled if it can be, else as Strawberry does."""
-        if operation.task is not None and self._is_mutation(operation):
-            # Stopping waits for these. (For answers over HTTP, uvicorn waits by itself.)
-            answering = self.context.service.answering
-            answering.add(operation.task)
-            operation.task.add_done_callback(answering.discard)
-        compiled = self._view.operations.find(operation.query, operation.operation_name)
-        if compiled is None or not self.context.may_use(compiled.roles):
-            await super().run_operation(operation)
-            return
+        """Run an operation to its end."""
         try:
-            if compiled.is_subscription:
-                await self._follow(operation, compiled)
-            else:
-                await self._answer(operation, compiled)
+            await self._run(operation, _request_of(operation))
         except WebSocketDisconnected:
             return
         except Exception as error:
             await self.handle_task_exception(error)
+            unexpected = present_error(
+                GraphQLError(str(error), original_error=error), self.context.request_id
+            )
             with suppress(WebSocketDisconnected):
-                await operation.send_operation_message({"id": operation.id, "type": "complete"})
+                await operation.send_initial_errors([unexpected])
 
-    async def _answer(
-        self, operation: Operation[Context, None], compiled: CompiledOperation
-    ) -> None:
-        response = await self._view.operations.run(
-            compiled, operation.variables or {}, self.context
-        )
-        # Strawberry's handler sends these errors with `data: null`, and so do we.
-        payload = cast("NextMessagePayload", {"data": None, **response})
-        await operation.send_operation_message(
-            {"id": operation.id, "type": "next", "payload": payload}
-        )
-        await operation.send_operation_message({"id": operation.id, "type": "complete"})
+    async def _run(self, operation: Operation[Context, None], request: GraphQLRequest) -> None:
+        operations = self._view.operations
+        try:
+            kind = operations.select(request).operation
+        except InvalidOperationError as invalid:
+            await self._answer(operation, invalid.response(self.context))
+            return
+        if kind is OperationType.SUBSCRIPTION:
+            await self._follow(operation, request)
+            return
+        if kind is OperationType.MUTATION and operation.task is not None:
+            # Stopping waits for these. (For answers over HTTP, uvicorn waits by itself.)
+            answering = self.context.service.answering
+            answering.add(operation.task)
+            operation.task.add_done_callback(answering.discard)
+        await self._answer(operation, await operations.execute(request, self.context))
 
-    async def _follow(
-        self, operation: Operation[Context, None], compiled: CompiledOperation
-    ) -> None:
-        feed = await self._view.operations.subscribe(
-            compiled, operation.variables or {}, self.context
-        )
+    async def _answer(self, operation: Operation[Context, None], response: Response) -> None:
+        """Send the response that HTTP would give: without `data` it is an `error` message."""
+        if "data" in response:
+            await _send_next(operation, response)
+            await operation.send_operation_message({"id": operation.id, "type": "complete"})
+        else:
+            await _send_error(operation, response)
+
+    async def _follow(self, operation: Operation[Context, None], request: GraphQLRequest) -> None:
+        compiled = self._view.operations.find(request.query, request.operation_name)
+        feed = None
+        if compiled is not None and self.context.may_use(compiled.roles):
+            feed = await self._view.operations.subscribe(compiled, request.variables, self.context)
         if feed is None:
-            # Something is wrong, and nothing has been sent: graphql-core says what.
-            await super().run_operation(operation)
+            # Not compiled, or something is wrong and nothing has been sent: graphql-core runs it.
+            await self._follow_generic(operation, request)
             return
         head = b'{"id":%b,"type":"next","payload":' % json.encode(operation.id)
         async with aclosing(feed.payloads()) as pages:
             async for page in pages:
                 await self.websocket.send_texts([b"%b%b}" % (head, payload) for payload in page])
+
+    async def _follow_generic(
+        self, operation: Operation[Context, None], request: GraphQLRequest
+    ) -> None:
+        stream = await self.schema.stream(
+            request.query,
+            variable_values=request.variables,
+            context_value=self.context,
+            operation_name=request.operation_name,
+        )
+        # Others are those of `@defer` and `@stream`, which the schema doesn't have.
+        results = cast("AsyncGenerator[ExecutionResult]", stream)
+        async with aclosing(results):
+            async for result in results:
+                response = to_response(result.data, result.errors or [])
+                if isinstance(result, PreExecutionError) or "data" not in response:
+                    await _send_error(operation, response)
+                    return
+                await _send_next(operation, response)
+        await operation.send_operation_message({"id": operation.id, "type": "complete"})
 
     async def cleanup_operation(self, operation_id: str) -> None:
         """End an operation that the client has completed, or left with its socket.
@@ -181,7 +207,11 @@ class OperationHandler(AdmittingHandler):
             await super().cleanup_operation(operation_id)
 
     def _is_mutation(self, operation: Operation[Context, None]) -> bool:
-        return self._view.operations.is_mutation(operation.query, operation.operation_name)
+        try:
+            selected = self._view.operations.select(_request_of(operation))
+        except InvalidOperationError:
+            return False
+        return selected.operation is OperationType.MUTATION
 
     async def handle_task_exception(self, error: Exception) -> None:
         """Log what ended an operation, unless it is only that the client left."""
@@ -189,15 +219,21 @@ class OperationHandler(AdmittingHandler):
             fields = {"request_id": self.context.request_id}
             logger.error("unexpected error on a socket", exc_info=error, extra=fields)
 
-    @staticmethod
-    def _get_pre_execution_close_reason(error: "GraphQLError") -> str | None:
-        # A syntax error ends its operation with an `error` message. Strawberry would close the
-        # socket, and with it every other subscription on it, with a code that is final.
-        return None
+
+async def _send_next(operation: Operation[Context, None], response: Response) -> None:
+    payload = cast("NextMessagePayload", response)
+    await operation.send_operation_message({"id": operation.id, "type": "next", "payload": payload})
 
 
-def _refusal_of_hash(payload: Mapping[str, object]) -> "GraphQLFormattedError | None":
-    if not is_hash_only(payload):
-        return None
-    rejections[NOT_SUPPORTED] += 1
-    return {"message": NOT_SUPPORTED_MESSAGE, "extensions": {"code": NOT_SUPPORTED}}
+async def _send_error(operation: Operation[Context, None], response: Response) -> None:
+    errors = response["errors"]
+    await operation.send_operation_message({"id": operation.id, "type": "error", "payload": errors})
+
+
+def _request_of(operation: Operation[Context, None]) -> GraphQLRequest:
+    parameters = {
+        "query": operation.query,
+        "operationName": operation.operation_name,
+        "variables": operation.variables,
+    }
+    return GraphQLRequest.of(parameters)

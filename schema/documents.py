@@ -26,6 +26,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from schema.document_limits import DocumentLimitError, DocumentLimits, parse_within_limits
+from schema.errors import OPERATION_RESOLUTION_FAILURE
 
 # A syntax tree is some 250 times as large as its text: this is 64 MB of trees.
 _TEXTS_MAX_CHARACTERS = 262_144
@@ -53,6 +54,20 @@ class Document:
     def operations(self) -> list[OperationDefinitionNode]:
         """The document's operations, in the order given."""
         return [node for node in self.ast.definitions if isinstance(node, OperationDefinitionNode)]
+
+    def operation(self, name: str | None) -> OperationDefinitionNode:
+        """Return the operation of a name, or the only one. Raises `GraphQLError`."""
+        found = self.operations
+        if name is not None:
+            found = [node for node in found if node.name and node.name.value == name]
+        if len(found) == 1:
+            return found[0]
+        message = "Must provide operation name if query contains multiple operations."
+        if not found:
+            message = "The document has no operation."
+            if name is not None:
+                message = f"The document has no operation named {name[:100]}."
+        raise GraphQLError(message, extensions={"code": OPERATION_RESOLUTION_FAILURE})
 
     @property
     def fragments(self) -> dict[str, FragmentDefinitionNode]:
@@ -179,12 +194,13 @@ class CachedDocuments(SchemaExtension):
             context.pre_execution_errors = self._errors
         else:
             context.pre_execution_errors = list(document.errors)
-            # Strawberry would run the first of them; there is no public way to ask whether a
-            # name was given, as `operation_name` answers with the first one's.
-            several = len(document.operations) > 1 and context._provided_operation_name is None
-            if several and not document.errors:
-                message = "Must provide operation name if query contains multiple operations."
-                context.pre_execution_errors = [GraphQLError(message, document.operations)]
+            if not document.errors:
+                # Strawberry would run the first of several; there is no public way to ask whether
+                # a name was given, as `operation_name` answers with the first one's.
+                try:
+                    document.operation(context._provided_operation_name)
+                except GraphQLError as error:
+                    context.pre_execution_errors = [error]
         yield
 
 

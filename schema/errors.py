@@ -26,6 +26,7 @@ _EXPECTED = (
     InvalidOperationTypeError,
 )
 UNEXPECTED_MESSAGE = "Unexpected error."
+OPERATION_RESOLUTION_FAILURE = "OPERATION_RESOLUTION_FAILURE"
 
 
 def _cause(error: GraphQLError) -> Exception | None:
@@ -41,7 +42,7 @@ def _code(error: GraphQLError) -> str:
         case Bistro92Error() as expected:
             return expected.code
         case MissingQueryError() | CannotGetOperationTypeError() | InvalidOperationTypeError():
-            return "OPERATION_RESOLUTION_FAILURE"
+            return OPERATION_RESOLUTION_FAILURE
         case None if isinstance(error, GraphQLSyntaxError):
             return "GRAPHQL_PARSE_FAILED"
         case None if error.original_error is not None:  # a variable that could not be coerced

@@ -9,7 +9,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from tests.support.orders import CREATE_ORDER, FOLLOW
+from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
 from tests.support.screen import Screen, open_screen, open_socket
 from tests.support.server import ServerProcess
 from tests.support.waiting import until
@@ -113,8 +113,7 @@ async def test_illegal_move_closes_with_its_code(
         {"type": "subscribe", "id": 7, "payload": {"query": "{ __typename }"}},
         {"type": "subscribe", "id": "", "payload": {"query": "{ __typename }"}},
         {"type": "subscribe", "id": "1", "payload": None},
-        {"type": "subscribe", "id": "1", "payload": {"query": 7}},
-        {"type": "subscribe", "id": "1", "payload": {"query": "{ __typename }", "variables": []}},
+        {"type": "subscribe", "id": "1", "payload": [{"query": "{ __typename }"}]},
         {"type": "complete", "id": {}},
     ],
     ids=lambda message: json.dumps(message)[:40],
@@ -149,7 +148,7 @@ async def test_bad_operation_ends_that_operation_only(shared_server: ServerProce
             assert (await screen.error())["extensions"]["code"] == code
         for payload in (
             {"query": "query A { a: __typename }", "operationName": "B"},
-            {"query": ""},
+            {"query": "query A { a: __typename } query B { b: __typename }"},
         ):
             await screen.send({"id": "bad", "type": "subscribe", "payload": payload})
             assert (await screen.error())["extensions"]["code"] == "OPERATION_RESOLUTION_FAILURE"
@@ -176,6 +175,25 @@ async def test_query_that_is_only_a_hash_is_refused_alone(
     async with open_socket(shared_server.socket_url) as screen:
         await screen.send(hash_only)
         assert (await screen.closed())[0] == 4401
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+async def test_subscription_that_fails_for_our_reasons_says_so(
+    tmp_path: Any, compiled: bool
+) -> None:
+    """One that only ended would look as if there were no more orders."""
+    with ServerProcess(tmp_path, compiled_operations=compiled, log_memory_max_entries=1) as server:
+        for _ in range(4):
+            server.data(CREATE_ORDER, input=soup_input())
+        # What no driver gives back: the entry can't be read.
+        server.database.change("UPDATE orders SET created_at_us = 'x' WHERE id = 2")
+        async with open_screen(server.socket_url) as screen:
+            await screen.subscribe(FOLLOW, last=3)
+            error = await screen.error()
+            assert error["message"] == "Unexpected error."
+            assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+            assert f"request_id={error['extensions']['requestId']}" in server.log
+            await screen.settle()
 
 
 async def test_largest_order_fits_in_a_message(server: ServerProcess) -> None:

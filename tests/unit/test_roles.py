@@ -10,7 +10,7 @@ from graphql import GraphQLObjectType
 from db.tokens import Role, Tokens
 from execution.access import Access, is_local
 from execution.gate import Door
-from execution.lane import FastLane
+from execution.lane import FastLane, LaneMiddleware
 from execution.operations import Operations
 from execution.settings import Settings
 from resolvers.context import Context
@@ -96,7 +96,7 @@ class Client:
         self._door = door
         self.passed_on = 0
         operations = Operations(self._schema, compiled=True)
-        self._lane = FastLane("/graphql", operations, door, body_max_bytes=10_000)
+        self._lane = FastLane("/graphql", operations, door, service, body_max_bytes=10_000)
 
     async def _view(self, scope: Any, receive: Any, send: Any) -> None:
         self.passed_on += 1
@@ -132,7 +132,7 @@ class Client:
             "headers": headers,
             "state": {"service": self._service, "lane": self._lane},
         }
-        await self._lane.around(self._view)(scope, receive, send)
+        await LaneMiddleware(self._view)(scope, receive, send)
         return json.loads(sent[-1]["body"])
 
 

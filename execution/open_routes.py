@@ -1,0 +1,42 @@
+"""What a stranger may reach: the one list.
+
+Everything else needs a token, and is limited; also what is added to the routes tomorrow, and what
+isn't there, so that nobody learns by asking which paths there are.
+"""
+
+from starlette.datastructures import Headers, QueryParams
+from starlette.types import Scope
+
+from execution.negotiation import asks_for_page
+
+# Probes of containers and balancers use whatever address they have, and learn nothing.
+PROBES = frozenset({"/healthz", "/readyz"})
+# GraphiQL, and the way to it: it asks for the token itself.
+PAGES = frozenset({"/", "/graphql"})
+# The token comes with the first message.
+SOCKETS = frozenset({"/graphql"})
+
+_READING = ("GET", "HEAD")
+
+
+def is_probe(scope: Scope) -> bool:
+    """Tell whether a request only asks how the service is: by whatever name, and without limit."""
+    return _reads_one_of(PROBES, scope)
+
+
+def is_page(scope: Scope) -> bool:
+    """Tell whether a request can only get GraphiQL."""
+    return (
+        _reads_one_of(PAGES, scope)
+        and asks_for_page(Headers(scope=scope).getlist("accept"))
+        and "query" not in QueryParams(scope["query_string"])
+    )
+
+
+def is_socket(scope: Scope) -> bool:
+    """Tell whether a handshake is for a socket that asks for a token itself."""
+    return scope["type"] == "websocket" and scope["path"] in SOCKETS
+
+
+def _reads_one_of(paths: frozenset[str], scope: Scope) -> bool:
+    return scope["type"] == "http" and scope["method"] in _READING and scope["path"] in paths

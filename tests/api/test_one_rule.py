@@ -1,0 +1,188 @@
+"""The same bad request has the same answer on every edge: lane, POST, GET, and the socket."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+
+from tests.support.bad_requests import (
+    BAD,
+    FAILS,
+    FIELDS,
+    MUTATIONS,
+    REFUSED,
+    SHAPES,
+    SHAPES_OF_JSON,
+    SUBSCRIPTIONS,
+    Request,
+)
+from tests.support.orders import FOLLOW
+from tests.support.screen import Screen, open_screen
+from tests.support.server import ServerProcess
+
+pytestmark = pytest.mark.sqlite
+
+JSON = "application/json"
+RESPONSE = "application/graphql-response+json"
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["compiled", "generic"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("one-rule")
+    with ServerProcess(folder, compiled_operations=request.param) as started:
+        yield started
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an edge has answered: a response, as JSON, and its status if it is HTTP's."""
+
+    response: dict[str, Any]
+    status: int | None = None
+
+    @property
+    def codes(self) -> list[str]:
+        return [error["extensions"]["code"] for error in self.response.get("errors", [])]
+
+
+def by_post(server: ServerProcess, request: Request, accept: str) -> Answer:
+    headers = {"content-type": JSON, "accept": accept}
+    # As it is: httpx would refuse to write lone surrogates.
+    body = json.dumps(request).encode()
+    return _answer(server.http.post("/graphql", content=body, headers=headers))
+
+
+def by_get(server: ServerProcess, request: Request, accept: str) -> Answer:
+    parameters = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in request.items()
+        if value is not None
+    }
+    headers = {"accept": accept}
+    return _answer(server.http.get("/graphql", params=parameters, headers=headers))
+
+
+def _answer(response: httpx.Response) -> Answer:
+    return Answer(response.json(), response.status_code)
+
+
+async def by_socket(server: ServerProcess, request: Request) -> Answer:
+    """Run an operation beside another one, which goes on."""
+    async with open_screen(server.socket_url) as screen:
+        await screen.subscribe(FOLLOW, operation="other")
+        await screen.send({"id": "1", "type": "subscribe", "payload": request})
+        answer = await _outcome(screen)
+        await screen.send({"id": "1", "type": "complete"})
+        await screen.settle()
+        await screen.subscribe("{ serverTime }")  # its id is free again
+        assert (await screen.next())["serverTime"]
+    return answer
+
+
+async def _outcome(screen: Screen) -> Answer:
+    message = await screen.receive()
+    assert message["id"] == "1"
+    if message["type"] == "error":
+        return Answer({"errors": message["payload"]})
+    assert message["type"] == "next", message
+    assert await screen.receive() == {"id": "1", "type": "complete"}
+    return Answer(message["payload"])
+
+
+async def everywhere(server: ServerProcess, request: Request, *, get: bool) -> list[Answer]:
+    """Ask every edge, each for both types of answer if it is HTTP's."""
+    kinds = [JSON, f"{RESPONSE}, {JSON};q=0.9"]
+    answers = [by_post(server, request, accept) for accept in kinds]
+    if get:
+        answers += [by_get(server, request, accept) for accept in kinds]
+    return [*answers, await by_socket(server, request)]
+
+
+def statuses(answers: list[Answer]) -> list[int]:
+    return [answer.status for answer in answers if answer.status is not None]
+
+
+def assert_alike(answers: list[Answer]) -> None:
+    """Compare whole responses: messages, locations, paths and codes."""
+    assert [answer.response for answer in answers] == [answers[0].response] * len(answers)
+
+
+@pytest.mark.parametrize("name", [*SHAPES, *SHAPES_OF_JSON])
+async def test_no_request_is_refused_alike(server: ServerProcess, name: str) -> None:
+    request = (SHAPES | SHAPES_OF_JSON)[name]
+    answers = await everywhere(server, request, get=name in SHAPES)
+    assert answers[0].codes == [BAD]
+    assert list(answers[0].response) == ["errors"]
+    assert_alike(answers)
+    assert set(statuses(answers)) == {400}
+    assert "unexpected error" not in server.log
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_bad_operation_is_refused_alike(server: ServerProcess, name: str) -> None:
+    request, code = REFUSED[name]
+    for _ in range(2):  # the second time from the caches
+        answers = await everywhere(server, request, get=True)
+        assert set(answers[0].codes) == {code}
+        assert list(answers[0].response) == ["errors"]
+        assert_alike(answers)
+        assert statuses(answers) == [200, 400, 200, 400]
+    assert "unexpected error" not in server.log
+
+
+@pytest.mark.parametrize("name", FIELDS)
+async def test_field_fails_alike(server: ServerProcess, name: str) -> None:
+    request, code = FIELDS[name]
+    answers = await everywhere(server, request, get=True)
+    assert answers[0].codes == [code]
+    assert list(answers[0].response) == ["data", "errors"]
+    assert_alike(answers)
+    assert set(statuses(answers)) == {200}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+async def test_bad_mutation_is_refused_alike(server: ServerProcess, name: str) -> None:
+    request, code = MUTATIONS[name]
+    answers = await everywhere(server, request, get=False)
+    assert set(answers[0].codes) == {code}
+    assert list(answers[0].response) == ["errors"]
+    assert_alike(answers)
+    assert statuses(answers) == [200, 400]
+    refused = by_get(server, request, JSON)
+    assert (refused.status, refused.codes) == (405, ["METHOD_NOT_ALLOWED"])
+
+
+async def test_empty_name_is_none(server: ServerProcess) -> None:
+    """So says GraphQL over HTTP of GET, where an absent name can't be told from an empty one."""
+    request = {"query": "query Kind { kind: __typename }", "operationName": ""}
+    for answer in await everywhere(server, request, get=True):
+        assert answer.response == {"data": {"kind": "Query"}}
+
+
+async def test_good_name_among_several_is_run(server: ServerProcess) -> None:
+    text = "query A { a: __typename } query B { b: __typename }"
+    for answer in await everywhere(server, {"query": text, "operationName": "B"}, get=True):
+        assert answer.response == {"data": {"b": "Query"}}
+
+
+def test_subscription_by_http_is_refused_alike(server: ServerProcess) -> None:
+    """By nature not the socket's."""
+    for accept in (JSON, RESPONSE):
+        for answer in (
+            by_post(server, {"query": FOLLOW}, accept),
+            by_get(server, {"query": FOLLOW}, accept),
+        ):
+            assert (answer.status, answer.codes) == (400, [FAILS])
+
+
+@pytest.mark.parametrize("name", SUBSCRIPTIONS)
+async def test_bad_subscription_ends_with_an_error(server: ServerProcess, name: str) -> None:
+    request, code = SUBSCRIPTIONS[name]
+    answer = await by_socket(server, request)
+    assert answer.codes == [code]
+    assert "data" not in answer.response
