@@ -9,10 +9,13 @@ from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
 from uvicorn.protocols.utils import ClientDisconnected
 
+from db.stats import rejections
 from execution import json
 from execution.frames import EXTENSION
 
 _CLOSE_TIMEOUT_SECONDS = 1.0
+_FORBIDDEN = 4403
+_FIRST_FAULT_OF_CLIENTS = 4400
 _CLOSE_REASON_MAX_BYTES = 123  # RFC 6455: a control frame's payload is 125 bytes, two are the code
 
 
@@ -63,6 +66,8 @@ class TextAdapter(ASGIWebSocketAdapter):
     async def close(self, code: int, reason: str) -> None:
         """Close the socket; a reason that doesn't fit a close frame is made to fit."""
         if self.ws.application_state is WebSocketState.CONNECTED:
+            if code >= _FIRST_FAULT_OF_CLIENTS:
+                rejections["UNAUTHENTICATED" if code == _FORBIDDEN else str(code)] += 1
             # What clients send may be quoted in it, lone surrogates included.
             whole = reason.encode(errors="replace")
             fitting = whole[:_CLOSE_REASON_MAX_BYTES].decode(errors="ignore")

@@ -12,11 +12,14 @@ import httpx2 as httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
+from db.tokens import Role
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
-from tests.support.screen import Screen, open_screen
+from tests.support.screen import Screen, open_screen, open_socket
 from tests.support.server import ServerProcess, free_port
+from tests.support.tokens import create_tokens
 from tests.support.waiting import until, wait_until
 
 Samples = dict[str, float]
@@ -38,6 +41,14 @@ class MeasuredServer(ServerProcess):
             sample.name + "".join(f" {value}" for value in sample.labels.values()): sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
+        }
+
+    def refusals(self) -> Samples:
+        """Return how often what was refused, by code."""
+        return {
+            name.split()[1]: count
+            for name, count in self.scrape().items()
+            if name.startswith("bistro92_rejections_total")
         }
 
 
@@ -105,13 +116,7 @@ async def test_each_refusal_is_counted_once_under_its_code(measured: MeasuredSer
     for offered in ([Subprotocol("graphql-ws")], None):
         async with connect(measured.socket_url, subprotocols=offered) as socket:
             await Screen(socket).closed()
-    found = measured.scrape()
-    refused = {
-        name.split()[1]: count
-        for name, count in found.items()
-        if name.startswith("bistro92_rejections_total")
-    }
-    assert refused == {
+    assert measured.refusals() == {
         "BLANK": 1,
         "QUANTITY_OUT_OF_RANGE": 1,
         "IDEMPOTENCY_KEY_REUSED": 1,
@@ -122,6 +127,57 @@ async def test_each_refusal_is_counted_once_under_its_code(measured: MeasuredSer
         "PERSISTED_QUERY_NOT_SUPPORTED": 2,
         "SUBPROTOCOL_NOT_ACCEPTABLE": 2,
     }
+
+
+async def open_sockets(server: ServerProcess, count: int) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(count):
+            await stack.enter_async_context(open_socket(server.socket_url))
+
+
+async def test_each_refusal_on_a_socket_is_counted_once(tmp_path: Path) -> None:
+    token = (await create_tokens(tmp_path / "bistro92.db"))[Role.KITCHEN]
+    settings = {"websocket_max_operations": 1, "max_websockets": 3, "rate_limit": "4/hour"}
+    twice = {"query": "query A { __typename } query B { __typename }"}
+    odd = {"query": "{ __typename }", "variables": []}
+    invalid = {"query": "{ nothing }"}
+    with MeasuredServer(tmp_path, **settings) as server:
+        assert server.refusals() == {}
+        async with open_socket(server.socket_url) as stranger:
+            await stranger.send({"type": "connection_init"})
+            assert (await stranger.closed())[0] == 4403
+        async with open_socket(server.socket_url) as hasty:
+            await hasty.send({"type": "subscribe", "id": "1", "payload": invalid})
+            assert (await hasty.closed())[0] == 4401
+        async with open_screen(server.socket_url, token) as screen:
+            for payload in (twice, odd, invalid):
+                await screen.send({"type": "subscribe", "id": "1", "payload": payload})
+                await screen.error()
+            await screen.subscribe(FOLLOW, operation="2")  # the last that the rate allows
+            await screen.settle()
+            await screen.send({"type": "subscribe", "id": "3", "payload": invalid})
+            assert (await screen.error())["extensions"]["code"] == "RATE_LIMITED"
+        with pytest.raises(InvalidStatus):
+            await open_sockets(server, 4)
+        assert server.refusals() == {
+            "UNAUTHENTICATED": 1,
+            "4401": 1,
+            "OPERATION_RESOLUTION_FAILURE": 1,
+            "BAD_REQUEST": 1,
+            "GRAPHQL_VALIDATION_FAILED": 1,
+            "RATE_LIMITED": 1,
+            "TOO_MANY_SOCKETS": 1,
+        }
+
+
+async def test_operation_beyond_the_limit_of_its_socket_is_counted(tmp_path: Path) -> None:
+    with MeasuredServer(tmp_path, websocket_max_operations=1) as server:
+        async with open_screen(server.socket_url) as screen:
+            await screen.subscribe(FOLLOW)
+            await screen.settle()
+            await screen.subscribe(FOLLOW, operation="2")
+            assert (await screen.error())["extensions"]["code"] == "TOO_MANY_OPERATIONS"
+        assert server.refusals() == {"TOO_MANY_OPERATIONS": 1}
 
 
 async def test_screens_and_how_far_the_slowest_is_behind(measured: MeasuredServer) -> None:
