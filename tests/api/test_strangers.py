@@ -160,7 +160,8 @@ def test_handshakes_that_fail_keep_no_descriptors(shared_server: ServerProcess) 
 def impatient_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One with pages of 2.6 MB each, which gives its clients half a second for 4 KiB."""
     folder: Path = tmp_path_factory.mktemp("impatient")
-    with ServerProcess(folder, client_timeout_seconds=0.5) as server:
+    # Compiled in any case: what graphql-core answers isn't shared, and takes a second for each.
+    with ServerProcess(folder, client_timeout_seconds=0.5, compiled_operations=True) as server:
         fill(server)
         yield server
 
