@@ -52,6 +52,7 @@ class InStepProtocol(AccountedProtocol):
         self._tail = b""
         self._head_bytes = self._unchunked_bytes = 0
         self._has_line = False
+        self._head_max_bytes = self.account.limits.head_max_bytes
         # Since when this connection waits for its client, if it does.
         self.waiting_since = self.loop.time()
         # Nothing will come any more.
@@ -88,6 +89,8 @@ class InStepProtocol(AccountedProtocol):
             if self._body_left:
                 end = start + min(self._body_left, len(data) - start)
                 self._body_left -= end - start
+            elif not self._is_inside and (head := self._length_of_head(data, start)):
+                end = start + head
             else:
                 end = start + self._length_of_part(data, start)
                 if not self._has_head and self._is_head_too_large(data, start, end):
@@ -99,6 +102,11 @@ class InStepProtocol(AccountedProtocol):
         self._is_feeding = False
         if start < len(data) or self.flow.is_holding:
             self._hold(b"" if self.is_ended else data[start:])
+
+    def _length_of_head(self, data: bytes, start: int) -> int:
+        """Return the length of a whole head within the limit, which is the usual case, or 0."""
+        length = data.find(_EMPTY_LINE, start) + len(_EMPTY_LINE) - start
+        return length if len(_EMPTY_LINE) <= length <= self._head_max_bytes else 0
 
     def _length_of_part(self, data: bytes, start: int) -> int:
         """Return how far a head or a body in chunks can reach: never beyond its own end."""
@@ -114,7 +122,7 @@ class InStepProtocol(AccountedProtocol):
 
     def _is_head_too_large(self, data: bytes, start: int, end: int) -> bool:
         """Refuse a head beyond the limit as soon as so much of it is here; tell whether it was."""
-        limit = self.account.limits.head_max_bytes
+        limit = self._head_max_bytes
         self._head_bytes += end - start
         is_too_large = self._head_bytes > limit
         if is_too_large or self._tail:
@@ -127,7 +135,7 @@ class InStepProtocol(AccountedProtocol):
 
     def _bound_between_chunks(self, length: int) -> None:
         """Refuse extensions and trailers without end: the parser keeps the last in memory."""
-        limit = self.account.limits.head_max_bytes
+        limit = self._head_max_bytes
         self._unchunked_bytes += length
         if self._unchunked_bytes > limit:
             text = f"There may be {limit} bytes between the chunks of a body and behind them."

@@ -1,7 +1,7 @@
 """A request id for every HTTP request and every WebSocket: in logs, headers and masked errors."""
 
 import logging
-import secrets
+import os
 import sys
 
 from starlette.datastructures import MutableHeaders
@@ -24,7 +24,7 @@ _STARTS = ("http.response.start", "websocket.accept", f"{_HANDSHAKE}.start")
 
 def new_request_id() -> str:
     """Return an id for one request: 16 hexadecimal digits."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 class RequestIds:
