@@ -91,14 +91,15 @@ class FastLane:
         if self._door.limiter.error_of(scope, caller) is not None:
             return None  # the view's layer says how long to wait
         scope["state"][IS_COUNTED] = True
-        context = Context(self._service, new_request_id(), caller)
+        request_id = new_request_id()
         answers = self._answers[caller.role]
         known = answers.find(body)
         if known is not None:
-            return Answer(200, context.request_id, known)
+            return Answer(200, request_id, known)
         operation, variables = self._operation(body)
         if operation is None or operation.is_subscription or caller.role not in operation.roles:
             return None
+        context = Context(self._service, request_id, caller)
 
         async def run() -> bytes:
             return json.encode(await self._operations.run(operation, variables, context))
