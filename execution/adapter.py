@@ -15,7 +15,6 @@ from execution.frames import EXTENSION
 
 _CLOSE_TIMEOUT_SECONDS = 1.0
 _FORBIDDEN = 4403
-_FIRST_FAULT_OF_CLIENTS = 4400
 _CLOSE_REASON_MAX_BYTES = 123  # RFC 6455: a control frame's payload is 125 bytes, two are the code
 
 
@@ -53,10 +52,13 @@ class TextAdapter(ASGIWebSocketAdapter):
             frames["abort"]()
 
     async def close_or_abort(self, code: int, reason: str) -> bool:
-        """Close the socket, or drop it if its peer doesn't read; tell whether it was closed."""
+        """Close the socket, or drop it if its peer doesn't read; tell whether it was closed.
+
+        For reasons that are no fault of its client.
+        """
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
-                await self.close(code, reason)
+                await self._close(code, reason)
         except TimeoutError:
             # Not even the close frame can be sent. What a screen missed is in the log.
             self.abort()
@@ -64,10 +66,14 @@ class TextAdapter(ASGIWebSocketAdapter):
         return True
 
     async def close(self, code: int, reason: str) -> None:
+        """Close the socket for what its client did, and count that."""
+        if self.ws.application_state is WebSocketState.CONNECTED:
+            rejections["UNAUTHENTICATED" if code == _FORBIDDEN else str(code)] += 1
+        await self._close(code, reason)
+
+    async def _close(self, code: int, reason: str) -> None:
         """Close the socket; a reason that doesn't fit a close frame is made to fit."""
         if self.ws.application_state is WebSocketState.CONNECTED:
-            if code >= _FIRST_FAULT_OF_CLIENTS:
-                rejections["UNAUTHENTICATED" if code == _FORBIDDEN else str(code)] += 1
             # What clients send may be quoted in it, lone surrogates included.
             whole = reason.encode(errors="replace")
             fitting = whole[:_CLOSE_REASON_MAX_BYTES].decode(errors="ignore")

@@ -11,12 +11,16 @@ from struct import pack
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.exceptions import SecurityError
+from websockets.exceptions import InvalidHandshake, SecurityError
 from websockets.http11 import Request
 
+from db.stats import rejections
 from execution.final_answer import final_error
 
 EXTENSION = "bistro92.frames"
+
+# Which one is spoken (RFC 6455, 4.4).
+_VERSION = (b"sec-websocket-version", b"13")
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -42,6 +46,11 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Request) -> None:
         """Begin the handshake, and offer the extension to the application."""
+        answer, problem = self.conn.accept(event), self.conn.handshake_exc
+        if isinstance(problem, InvalidHandshake):  # uvicorn would send plain text without a code
+            text = f"This is not a handshake of the WebSocket protocol: {problem}."
+            self._end_handshake(answer.status_code, "BAD_REQUEST", text)
+            return
         super().handle_connect(event)
         if not self.close_sent:  # the handshake was not refused
             self.scope["extensions"][EXTENSION] = {
@@ -87,10 +96,13 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
         """Answer a handshake that can't be read, which uvicorn doesn't notice."""
         if isinstance(problem, SecurityError):  # of the library's own limits
             text = "A line of a handshake may have 8,192 bytes, and a handshake 128 headers."
-            self.transport.write(final_error(431, "HEADERS_TOO_LARGE", text))
+            self._end_handshake(431, "HEADERS_TOO_LARGE", text)
         else:
             text = "This is not a handshake of the WebSocket protocol."
-            self.transport.write(final_error(400, "BAD_REQUEST", text))
+            self._end_handshake(400, "BAD_REQUEST", text)
+
+    def _end_handshake(self, status: int, code: str, text: str) -> None:
+        self.transport.write(final_error(status, code, text, _VERSION))
         self.close_sent = self.handshake_complete = self._refused = True
         self.transport.close()
 
@@ -121,6 +133,7 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
         frame would be lost on the way, and the peer left to guess (1006).
         """
         code = 1006 if self.conn.close_sent is None else self.conn.close_sent.code
+        rejections[str(code)] += 1
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code})
         self.close_sent = self._refused = True
         self.transport.write(b"".join(self.conn.data_to_send()))

@@ -19,6 +19,8 @@ from resolvers.context import Caller
 # Each decides something. Of two that differ, one part of the way would go by the first, and
 # another, or a proxy, by the last.
 _SAID_ONCE = frozenset({b"origin", b"authorization", b"content-type", b"content-length"})
+# What browsers call the page of another site, also without an `Origin`.
+_OTHER_SITES = frozenset({b"cross-site", b"same-site"})
 
 Headers = dict[bytes, bytes]
 
@@ -36,6 +38,8 @@ class Door:
 
     def caller_of(self, scope: Scope, headers: Headers) -> Caller | None:
         """Return the caller of a request that isn't cross-site; None for the gate to look at."""
+        if headers.get(b"sec-fetch-site") in _OTHER_SITES:
+            return None
         if not self._is_own_site(scope["scheme"], headers.get(b"host"), headers.get(b"origin")):
             return None
         return self.access.caller_of(scope, headers.get(b"authorization"))
@@ -98,7 +102,7 @@ class SiteGate:
         origin = headers.get(b"origin")
         if origin is None:
             # What a page embeds (an image, a frame) comes without an origin, but says this.
-            is_other = headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
+            is_other = headers.get(b"sec-fetch-site") in _OTHER_SITES
             return is_other and headers.get(b"sec-fetch-dest") != b"document"  # a link is fine
         is_same = is_same_origin(scope["scheme"], host, origin)
         return not (is_same or self._sites.is_listed_origin(origin))

@@ -9,6 +9,7 @@ from json import JSONDecodeError
 from typing import Any
 
 from graphql import OperationType
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from strawberry.http.ides import get_graphql_ide_html
@@ -94,7 +95,10 @@ def _check_encoding(encodings: list[str]) -> None:
             raise RefusedError(415, "UNSUPPORTED_MEDIA_TYPE", message, headers)
 
 
-def _query_parameters(given: Mapping[str, str]) -> dict[str, object]:
+def _query_parameters(given: QueryParams) -> dict[str, object]:
+    for name in ("query", "operationName", "variables", "extensions"):
+        if len(given.getlist(name)) > 1:
+            raise RefusedError(400, "BAD_REQUEST", f"The parameter {name} is there twice.")
     parameters: dict[str, object] = {name: given.get(name) for name in ("query", "operationName")}
     for part in ("variables", "extensions"):
         if text := given.get(part):

@@ -19,6 +19,7 @@ from execution.answers import SharedAnswers
 from execution.compiler import CompiledOperation
 from execution.gate import Door
 from execution.negotiation import answered_at_once
+from execution.open_routes import route_path
 from execution.operations import Operations
 from execution.rate import IS_COUNTED
 from execution.request import GraphQLRequest, RefusedError
@@ -150,7 +151,7 @@ def _may_be_for(lane: FastLane, scope: Scope) -> bool:
     return (
         scope["type"] == "http"
         and scope["method"] == "POST"
-        and scope["path"] == lane.path
+        and route_path(scope) == lane.path
         # Nobody waits for what is refused as it is.
         and announced_bytes(scope) <= lane.body_max_bytes
     )

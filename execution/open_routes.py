@@ -1,7 +1,8 @@
 """What a stranger may reach: the one list.
 
 Everything else needs a token, and is limited; also what is added to the routes tomorrow, and what
-isn't there, so that nobody learns by asking which paths there are.
+isn't there, so that nobody learns by asking which paths there are. Before all of it, `Cors` answers
+the preflights of listed origins, which browsers send without a token: they reach no route.
 """
 
 from starlette.datastructures import Headers, QueryParams
@@ -35,8 +36,14 @@ def is_page(scope: Scope) -> bool:
 
 def is_socket(scope: Scope) -> bool:
     """Tell whether a handshake is for a socket that asks for a token itself."""
-    return scope["type"] == "websocket" and scope["path"] in SOCKETS
+    return scope["type"] == "websocket" and route_path(scope) in SOCKETS
+
+
+def route_path(scope: Scope) -> str:
+    """Return the path as routes have it: without uvicorn's `--root-path`."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _reads_one_of(paths: frozenset[str], scope: Scope) -> bool:
-    return scope["type"] == "http" and scope["method"] in _READING and scope["path"] in paths
+    return scope["type"] == "http" and scope["method"] in _READING and route_path(scope) in paths

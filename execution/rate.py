@@ -14,11 +14,9 @@ from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from db.stats import rejections
 from execution.clients import client_key
-from execution.json import encode
-from execution.open_routes import is_probe
-from execution.requests import send_json
+from execution.open_routes import is_probe, is_socket
+from execution.requests import refuse
 from resolvers.context import Caller
 
 OFF = "off"
@@ -155,7 +153,7 @@ class Limiter:
 class RateLimited:
     """Plain ASGI middleware: refuses requests of clients that send too many with 429.
 
-    It asks the limiter of the run's `Door`. Sockets count their operations themselves.
+    It asks the limiter of the run's `Door`. GraphQL's sockets count their operations themselves.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -163,14 +161,22 @@ class RateLimited:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a connection."""
-        if scope["type"] == "http" and not is_probe(scope) and IS_COUNTED not in scope["state"]:
+        if _is_to_be_counted(scope):
             state = scope["state"]
             limiter: Limiter = state["door"].limiter
             error = limiter.error_of(scope, state.get("caller"))
             if error is not None:
-                rejections[RATE_LIMITED] += 1
                 seconds = error["extensions"]["retryAfterSeconds"]
                 later = (b"retry-after", b"%d" % seconds)
-                await send_json(scope, send, 429, encode({"errors": [error]}), later)
+                message = error["message"]
+                await refuse(
+                    scope, send, 429, RATE_LIMITED, message, later, retryAfterSeconds=seconds
+                )
                 return
         await self._app(scope, receive, send)
+
+
+def _is_to_be_counted(scope: Scope) -> bool:
+    if scope["type"] not in ("http", "websocket") or IS_COUNTED in scope["state"]:
+        return False
+    return not (is_probe(scope) or is_socket(scope))

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
-from typing import cast
+from typing import Any, cast
 
 from graphql import GraphQLError, GraphQLFormattedError, OperationType
 from strawberry.http.exceptions import WebSocketDisconnected
@@ -29,7 +29,7 @@ from execution.operations import InvalidOperationError, Response, to_response
 from execution.request import GraphQLRequest, RefusedError
 from resolvers.context import Context
 from resolvers.tell_time import whereabouts
-from schema.errors import present_error
+from schema.errors import log_unexpected, present_error
 
 logger = logging.getLogger("bistro92.websocket")
 
@@ -39,6 +39,11 @@ class OperationHandler(AdmittingHandler):
 
     _heard_at = 0.0
     _given_up = False
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # Running, and nothing that a client has asked to be done: may end with their client.
+        self._cancellable: set[Operation[Context, None]] = set()
 
     async def handle(self) -> None:
         """Serve the socket until either side ends it."""
@@ -127,12 +132,14 @@ class OperationHandler(AdmittingHandler):
         except WebSocketDisconnected:
             return
         except Exception as error:
-            await self.handle_task_exception(error)
-            unexpected = present_error(
-                GraphQLError(str(error), original_error=error), self.context.request_id
-            )
+            problem = GraphQLError(str(error), original_error=error)
+            log_unexpected([problem], self.context.request_id)
             with suppress(WebSocketDisconnected):
-                await operation.send_initial_errors([unexpected])
+                await operation.send_initial_errors(
+                    [present_error(problem, self.context.request_id)]
+                )
+        finally:
+            self._cancellable.discard(operation)
 
     async def _run(self, operation: Operation[Context, None], request: GraphQLRequest) -> None:
         operations = self._view.operations
@@ -141,6 +148,10 @@ class OperationHandler(AdmittingHandler):
         except InvalidOperationError as invalid:
             await self._answer(operation, invalid.response(self.context))
             return
+        if kind is not OperationType.MUTATION:
+            if operation.completed:
+                return
+            self._cancellable.add(operation)
         if kind is OperationType.SUBSCRIPTION:
             await self._follow(operation, request)
             return
@@ -155,7 +166,7 @@ class OperationHandler(AdmittingHandler):
         """Send the response that HTTP would give: without `data` it is an `error` message."""
         if "data" in response:
             await _send_next(operation, response)
-            await operation.send_operation_message({"id": operation.id, "type": "complete"})
+            await _send_complete(operation)
         else:
             await _send_error(operation, response)
 
@@ -172,6 +183,7 @@ class OperationHandler(AdmittingHandler):
         async with aclosing(feed.payloads()) as pages:
             async for page in pages:
                 await self.websocket.send_texts([b"%b%b}" % (head, payload) for payload in page])
+        await _send_complete(operation)
 
     async def _follow_generic(
         self, operation: Operation[Context, None], request: GraphQLRequest
@@ -191,27 +203,20 @@ class OperationHandler(AdmittingHandler):
                     await _send_error(operation, response)
                     return
                 await _send_next(operation, response)
-        await operation.send_operation_message({"id": operation.id, "type": "complete"})
+        await _send_complete(operation)
 
     async def cleanup_operation(self, operation_id: str) -> None:
         """End an operation that the client has completed, or left with its socket.
 
         A mutation is not cancelled: whether its order is placed must not depend on how far it has
-        come. It is only answered no more.
+        come. It is only answered no more. What has not begun yet sees that when it does.
         """
-        operation = self.operations.get(operation_id)
-        if operation is not None and self._is_mutation(operation):
-            operation.completed = True
-            del self.operations[operation_id]
-        else:
-            await super().cleanup_operation(operation_id)
-
-    def _is_mutation(self, operation: Operation[Context, None]) -> bool:
-        try:
-            selected = self._view.operations.select(_request_of(operation))
-        except InvalidOperationError:
-            return False
-        return selected.operation is OperationType.MUTATION
+        operation = self.operations.pop(operation_id, None)
+        if operation is None:
+            return
+        operation.completed = True
+        if operation in self._cancellable and operation.task is not None:
+            operation.task.cancel()
 
     async def handle_task_exception(self, error: Exception) -> None:
         """Log what ended an operation, unless it is only that the client left."""
@@ -223,6 +228,10 @@ class OperationHandler(AdmittingHandler):
 async def _send_next(operation: Operation[Context, None], response: Response) -> None:
     payload = cast("NextMessagePayload", response)
     await operation.send_operation_message({"id": operation.id, "type": "next", "payload": payload})
+
+
+async def _send_complete(operation: Operation[Context, None]) -> None:
+    await operation.send_operation_message({"id": operation.id, "type": "complete"})
 
 
 async def _send_error(operation: Operation[Context, None], response: Response) -> None:

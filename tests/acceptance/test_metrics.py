@@ -170,6 +170,32 @@ async def test_each_refusal_on_a_socket_is_counted_once(tmp_path: Path) -> None:
         }
 
 
+async def test_closing_a_socket_for_its_client_s_fault_is_counted(measured: MeasuredServer) -> None:
+    ping = json.dumps({"type": "ping"})
+    for messages, code in (
+        (["x" * 200_000], 1009),
+        ([7], 4400),
+        ([{"type": "connection_init"}] * 2, 4429),
+        ([{"type": "connection_init"}, *[subscribe("1")] * 2], 4409),
+    ):
+        async with open_socket(measured.socket_url) as socket:
+            for message in messages:
+                await socket.send(message)
+            assert (await socket.closed())[0] == code
+        assert measured.refusals()[str(code)] == 1
+    async with open_socket(measured.socket_url) as socket:
+        await socket.socket.send(b"\xff", text=True)
+        assert (await socket.closed())[0] == 1007
+    assert measured.refusals()["1007"] == 1
+    async with open_screen(measured.socket_url) as socket:
+        await socket.send(ping)
+    assert sum(measured.refusals().values()) == 5, "a socket that ends well is none"
+
+
+def subscribe(identifier: str) -> dict[str, object]:
+    return {"type": "subscribe", "id": identifier, "payload": {"query": FOLLOW}}
+
+
 async def test_operation_beyond_the_limit_of_its_socket_is_counted(tmp_path: Path) -> None:
     with MeasuredServer(tmp_path, websocket_max_operations=1) as server:
         async with open_screen(server.socket_url) as screen:

@@ -11,6 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
@@ -45,17 +46,28 @@ def application(folder: Path, **settings: Any) -> Starlette:
     async def forgotten(*_: object) -> PlainTextResponse:
         return PlainTextResponse("the takings")
 
+    async def forgotten_socket(socket: WebSocket) -> None:
+        await socket.accept()
+
     app.router.routes.insert(0, Route("/forgotten", forgotten, methods=list(METHODS)))
+    app.router.routes.insert(0, WebSocketRoute("/forgotten", forgotten_socket))
     return app
 
 
+HANDSHAKE = "a handshake"
+
+
 async def ask(app: Starlette, state: dict[str, Any], method: str, path: str, **headers: str) -> int:
-    """Ask the application, as the server would on behalf of a stranger."""
+    """Ask the application, as the server would on behalf of a stranger; return the status."""
+    is_handshake = method == HANDSHAKE
     scope: dict[str, Any] = {
-        "type": "http",
+        "type": "websocket" if is_handshake else "http",
+        "subprotocols": ["graphql-transport-ws"],
+        "extensions": {"websocket.http.response": {}},
         "http_version": "1.1",
         "method": method,
-        "scheme": "http",
+        "scheme": "ws" if is_handshake else "http",
+        "root_path": "/behind" if path.startswith("/behind") else "",
         "path": path,
         "query_string": b"",
         "headers": [
@@ -68,14 +80,18 @@ async def ask(app: Starlette, state: dict[str, Any], method: str, path: str, **h
     }
     sent: list[Any] = []
 
+    given = [{"type": "websocket.connect"}] if is_handshake else []
+    end = {"type": "websocket.disconnect", "code": 1000}
+    body = {"type": "http.request", "body": b"{}", "more_body": False}
+
     async def receive() -> Any:
-        return {"type": "http.request", "body": b"{}", "more_body": False}
+        return given.pop() if given else (end if is_handshake else body)
 
     async def send(message: Any) -> None:
         sent.append(message)
 
     await app(scope, receive, send)
-    return cast("int", sent[0]["status"])
+    return 101 if sent[0]["type"] == "websocket.accept" else cast("int", sent[0]["status"])
 
 
 @pytest.mark.parametrize("graphiql", [True, False])
@@ -95,6 +111,8 @@ async def test_a_stranger_reaches_what_is_listed_and_nothing_else(
                     page = graphiql and accept == "text/html" and path in PAGES
                     is_open = reads and (path in PROBES or page)
                     assert (status == 401) is not is_open, (method, path, accept, status)
+            status = await ask(app, dict(state or {}), HANDSHAKE, path)
+            assert status == (101 if path in SOCKETS else 401), path
 
 
 async def test_whatever_route_is_added_is_limited(tmp_path: Path) -> None:
@@ -105,8 +123,39 @@ async def test_whatever_route_is_added_is_limited(tmp_path: Path) -> None:
         for method in METHODS:
             for path in ("/forgotten", "/nothing", "/graphql"):
                 assert await ask(app, dict(state or {}), method, path) == 429
+        for path in ("/forgotten", "/nothing"):
+            assert await ask(app, dict(state or {}), HANDSHAKE, path) == 429
         for path in PROBES:
             assert await ask(app, dict(state or {}), "GET", path) == 200
+
+
+async def test_preflights_of_listed_origins_reach_no_route(tmp_path: Path) -> None:
+    """Browsers send them without a token, and can't be told to do otherwise."""
+    await create_tokens(tmp_path / "bistro92.db")
+    app = application(tmp_path, allowed_origins="https://pos.example.com")
+    asked = {"access-control-request-method": "POST"}
+    async with app.router.lifespan_context(app) as state:
+        for path in ("/forgotten", "/nothing", "/graphql"):
+            for origin, status in ("https://pos.example.com", 200), ("https://a.example", 403):
+                preflight = {"origin": origin, **asked}
+                assert await ask(app, dict(state or {}), "OPTIONS", path, **preflight) == status
+            assert await ask(app, dict(state or {}), "OPTIONS", path, **asked) == 401
+
+
+async def test_under_a_root_path_the_same_is_open(tmp_path: Path) -> None:
+    """As with `uvicorn app:app --root-path /behind`."""
+    await create_tokens(tmp_path / "bistro92.db")
+    app = application(tmp_path)
+    async with app.router.lifespan_context(app) as state:
+
+        async def asked(method: str, path: str) -> int:
+            return await ask(app, dict(state or {}), method, path, accept="text/html")
+
+        assert await asked("GET", "/behind/healthz") == 200
+        assert await asked("GET", "/behind/graphql") == 200
+        assert await asked(HANDSHAKE, "/behind/graphql") == 101
+        assert await asked("POST", "/behind/graphql") == 401
+        assert await asked("GET", "/behind/forgotten") == 401
 
 
 async def test_a_stranger_s_handshake_is_taken_where_a_socket_asks_for_a_token(

@@ -272,3 +272,12 @@ def test_graphiql_can_be_switched_off(silent_server: ServerProcess) -> None:
     browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
     assert_refused(silent_server.http.get("/graphql", headers=browser), 400, "BAD_REQUEST")
     assert silent_server.http.get("/").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["query", "operationName", "variables", "extensions"])
+def test_parameter_that_is_there_twice_is_refused(shared_server: ServerProcess, name: str) -> None:
+    """One part of the way would go by the first, another by the last."""
+    path = f"/graphql?query={{__typename}}&{name}=&{name}="
+    answer = shared_server.http.get(path)
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["message"] == f"The parameter {name} is there twice."

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import time
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ async def test_queries_and_mutations_run_on_the_socket_too(server: ServerProcess
 
 
 async def test_completed_mutation_is_stored_and_seen(server: ServerProcess) -> None:
-    """A `complete` cancels the operation; the order is the writer's by then."""
+    """A `complete` cancels no mutation: its order is only answered no more."""
     async with open_screen(server.socket_url) as screen:
         await screen.subscribe(FOLLOW, operation="follow")
         await screen.settle()
@@ -169,3 +170,31 @@ async def test_completed_mutation_is_stored_and_seen(server: ServerProcess) -> N
     stored = server.data("{ orders(first: 200) { nodes { id } } }")["orders"]["nodes"]
     assert [order["id"] for order in seen] == [order["id"] for order in reversed(stored)]
     assert len(stored) == 21, "however early it was completed"
+
+
+async def test_completed_mutation_holds_neither_its_id_nor_a_place(server: ServerProcess) -> None:
+    async with open_screen(server.socket_url) as screen:
+        with server.held_lock():
+            for _ in range(110):  # a socket may have 100 operations
+                await screen.subscribe(CREATE_ORDER, operation="1", input=soup_input())
+                await screen.send({"id": "1", "type": "complete"})
+            await screen.settle()
+        await screen.subscribe(CREATE_ORDER, operation="1", input=soup_input())
+        assert (await screen.next())["createOrder"]["order"]["id"] == "111"
+
+
+async def test_a_socket_that_goes_holds_up_nobody(server: ServerProcess) -> None:
+    """Documents that are not kept must not be read again to end what they asked for."""
+    async with open_screen(server.socket_url) as screen:
+        for number in range(90):
+            # Longer than what is kept of a document.
+            query = f"{FOLLOW} #{number}{'x' * 16_700}"
+            await screen.subscribe(query, operation=f"{number}")
+        await screen.settle()
+        screen.socket.transport.abort()
+    slowest = 0.0
+    for _ in range(20):
+        begun = time.perf_counter()
+        assert server.http.get("/healthz").status_code == 200
+        slowest = max(slowest, time.perf_counter() - begun)
+    assert slowest < 2

@@ -197,6 +197,11 @@ def test_what_a_page_of_another_site_embeds_is_refused(listing: ServerProcess) -
             headers = {"sec-fetch-site": site, "sec-fetch-dest": destination}
             answer = listing.http.get("/graphql", params=LIST, headers=headers)
             assert refusal(answer) == (403, "ORIGIN_NOT_ALLOWED")
+            for accept in ("application/json", "application/graphql-response+json"):
+                answer = listing.http.post(
+                    "/graphql", json=LIST, headers=headers | {"accept": accept}
+                )
+                assert refusal(answer) == (403, "ORIGIN_NOT_ALLOWED")
     link = {"sec-fetch-site": "cross-site", "sec-fetch-dest": "document", "accept": "text/html"}
     assert listing.http.get("/graphql", headers=link).status_code == 200
 

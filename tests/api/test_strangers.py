@@ -156,6 +156,25 @@ def test_handshakes_that_fail_keep_no_descriptors(shared_server: ServerProcess) 
         assert shared_server.process.num_fds() < 100
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        HANDSHAKE.replace(b"Version: 13", b"Version: 12"),
+        HANDSHAKE.replace(b"Sec-WebSocket-Key", b"X-Key"),
+    ],
+    ids=["version", "key"],
+)
+def test_wrong_handshake_is_told_so_like_any_request(
+    shared_server: ServerProcess, wrong: bytes
+) -> None:
+    with connected(shared_server) as client:
+        client.send(wrong)
+        status, headers, body = client.answer()
+        assert (status, code_of(body)) == (400, "BAD_REQUEST")
+        assert headers["sec-websocket-version"] == "13"
+        assert client.is_closed()
+
+
 @pytest.fixture(scope="module")
 def impatient_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One with pages of 2.6 MB each, which gives its clients half a second for 4 KiB."""
