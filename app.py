@@ -132,12 +132,12 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
-        # Whatever remembers is of this run: another may have another database.
-        operations = Operations(schema, compiled=settings.compiled_operations)
-        door = Door(settings)
-        file = database_file(settings)
-        host, port = settings.metrics_host, settings.metrics_port
         with ended_by_signals() as has_started:
+            # Whatever remembers is of this run: another may have another database.
+            operations = Operations(schema, compiled=settings.compiled_operations)
+            door = Door(settings)
+            file = database_file(settings)
+            host, port = settings.metrics_host, settings.metrics_port
             async with (
                 door.access.opened(),
                 run_service(settings) as service,
@@ -210,11 +210,17 @@ def main() -> None:
     arguments = _parse_arguments()
     try:
         settings = load_settings()
-        if run := getattr(arguments, "run", None):
-            sys.exit(run(settings, arguments))
-        sockets = bind(settings.host, settings.port)
     except StartError as error:
         sys.exit(f"Bistro92 can't start: {error}")
+    if run := getattr(arguments, "run", None):
+        sys.exit(run(settings, arguments))
+    _serve(settings)
+
+
+def _serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    try:
+        sockets = bind(settings.host, settings.port)
     except socket.gaierror as error:
         sys.exit(f"Bistro92 can't start: BISTRO92_HOST {settings.host!r}: {error.strerror}.")
     except OSError as error:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engines import driver_of
+from db.served_file import ServedFile
 
 logger = logging.getLogger("bistro92.checkpoint")
 
@@ -53,23 +54,27 @@ def wal_bytes(path: Path) -> int:
 class Checkpointer:
     """Empties the WAL between batches whenever it has outgrown its limit."""
 
-    def __init__(self, writer_engine: AsyncEngine, path: Path, *, wal_max_bytes: int) -> None:
+    def __init__(self, writer_engine: AsyncEngine, file: ServedFile, *, wal_max_bytes: int) -> None:
         self._engine = writer_engine
-        self._path = path
+        self._file = file
         self._wal_max_bytes = wal_max_bytes
         self._not_before = 0.0
 
     async def run_if_due(self) -> None:
         """Checkpoint if the WAL is due. A failure is logged and tried again after a pause."""
-        if wal_bytes(self._path) >= self._wal_max_bytes and time.monotonic() >= self._not_before:
+        if (
+            wal_bytes(self._file.path) >= self._wal_max_bytes
+            and time.monotonic() >= self._not_before
+        ):
             await self.run()
 
     async def run(self) -> None:
         """Checkpoint. A failure is logged: what is in the WAL is as durable as the database."""
-        size = wal_bytes(self._path)
+        size = wal_bytes(self._file.path)
         began = time.monotonic()
         try:
-            complete = await checkpoint(self._engine)
+            with self._file.being_written():
+                complete = await checkpoint(self._engine)
         except (DBAPIError, sqlite3.Error) as error:
             logger.warning("the WAL (%d bytes) could not be checkpointed: %s", size, error)
             complete = False

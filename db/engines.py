@@ -70,7 +70,10 @@ def given_path(url: str) -> Path:
             "The database must be a plain file: orders have to survive the process. "
             "Example: sqlite+aiosqlite:///bistro92.db"
         )
-    return Path(name).absolute()
+    try:
+        return Path(name).absolute()
+    except FileNotFoundError:
+        raise StartError("The folder that this was started in is no more.") from None
 
 
 def sqlite_path(url: str) -> Path:

@@ -28,8 +28,11 @@ def exclusive_lock(path: Path, *, create: bool = False) -> Iterator[None]:
     processes hold "the" lock. With `create` an empty database is made if there is none. Raises
     `StartError` if another process holds a lock.
     """
-    with _name_lock(path), _file_lock(path, os.O_CREAT if create else 0):
-        yield
+    with _name_lock(path):
+        if create:
+            _refuse_lonely_log(path)
+        with _file_lock(path, os.O_CREAT if create else 0):
+            yield
 
 
 def refuse_second_name(path: Path) -> None:
@@ -50,6 +53,20 @@ def refuse_second_name(path: Path) -> None:
             f"The database {path} is mounted by itself, and its newest orders, which are kept "
             "beside it, would stay behind here. Mount the folder that it is in."
         )
+
+
+def _refuse_lonely_log(path: Path) -> None:
+    """Raise `StartError` if the log of a database is here, and the database isn't.
+
+    A new one would be made, and SQLite would throw away the log beside it, and the orders in it.
+    """
+    log = Path(f"{path}-wal")
+    with suppress(FileNotFoundError):
+        if log.stat().st_size and not (path.exists() and path.stat().st_size):
+            raise StartError(
+                f"The database {path} is not there, but its newest orders are, in {log}. Put the "
+                "database back beside it; or move that file away, if the orders in it don't matter."
+            )
 
 
 @contextmanager
@@ -101,6 +118,11 @@ def _lock(file: int) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:  # a file system of a network
+        raise StartError(
+            f"The database can't be locked where it is: {error.strerror}. It must be on a disk of "
+            "this machine."
+        ) from error
     return True
 
 

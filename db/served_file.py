@@ -2,28 +2,41 @@
 
 An open file outlives its name. After `mv`, `rm` or a copy that took its place, SQLite goes on
 committing into what nobody will find again; after its log (`-wal`) has gone, so have the commits
-since the last checkpoint. SQLite doesn't look, so this does.
+since the last checkpoint. `cp` and `>` keep the file and replace what is in it: the database is
+written at checkpoints only, and a log that something was committed to begins with SQLite's mark.
+SQLite doesn't look, so this does.
 """
 
 import asyncio
+import logging
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
-from db.errors import UnavailableError
+from db.errors import StartError, UnavailableError
+
+logger = logging.getLogger("bistro92.served_file")
 
 _LOOK_SECONDS = 1.0
 # Without its index (-shm) two programs wouldn't see each other's locks.
 _COMPANIONS = ("-wal", "-shm")
+# How a log begins (sqlite.org/fileformat2.html, 4.1).
+_LOG_MARKS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 
 _Identity = tuple[int, int]
+_Content = tuple[int, int]
 
 
 def identity(status: os.stat_result) -> _Identity:
     """Return what tells a file from all others while it is open."""
     # The device too: each file system has numbers of its own.
     return status.st_dev, status.st_ino
+
+
+def _content(status: os.stat_result) -> _Content:
+    """Return what changes with every write to a file."""
+    return status.st_size, status.st_mtime_ns
 
 
 class ServedFile:
@@ -33,8 +46,12 @@ class ServedFile:
     """
 
     def __init__(self, name: Path, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._own = identity(os.lstat(path))
+        # What is in it, as of our last checkpoint; None while it isn't known.
+        self._content: _Content | None = None
+        # Something was committed to the log since then, so it isn't empty.
+        self._is_log_used = False
         # The path itself must be no link: the log stays in the old folder when a file is moved and
         # linked.
         self._names = [(os.lstat, str(path))]
@@ -45,8 +62,29 @@ class ServedFile:
 
     def know_companions(self) -> None:
         """Take note of what SQLite keeps beside the file: for when it has been opened."""
-        names = [f"{self._path}{end}" for end in _COMPANIONS]
+        names = [f"{self.path}{end}" for end in _COMPANIONS]
         self._companions = [(name, identity(os.lstat(name))) for name in names]
+        self._content = _content(os.lstat(self.path))
+
+    @contextmanager
+    def being_written(self) -> Iterator[None]:
+        """Expect the file to change, and the log to be emptied: a checkpoint. Nobody else may."""
+        self._content = None
+        self._is_log_used = False
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # gone: `check_name` says so
+                self._content = _content(os.lstat(self.path))
+
+    def check_at_start(self) -> None:
+        """Raise `StartError` if the file has gone while the start waited for somebody."""
+        try:
+            self.check_name()
+        except UnavailableError:
+            raise StartError(
+                f"The database {self.path} was moved, deleted or replaced while it was opened."
+            ) from None
 
     def when_gone(self, tell: Callable[[str], None]) -> None:
         """Call `tell` with a sentence each time that a file is found to be gone."""
@@ -54,9 +92,13 @@ class ServedFile:
 
     def check_name(self) -> None:
         """Raise `UnavailableError` unless the database's name leads to the file that is open."""
-        for look, name in self._names:
-            if _found(look, name) != self._own:
+        status = None
+        for look, name in reversed(self._names):
+            status = _found(look, name)
+            if status is None or identity(status) != self._own:
                 raise self.give_up(f"{name} was moved, deleted or replaced")
+        if status and self._content and _content(status) != self._content:
+            raise self.give_up(f"{self.path} was written to by another program")
 
     def check_committed(self) -> None:
         """Raise `UnavailableError` unless what was committed is where the next start looks for it.
@@ -65,6 +107,17 @@ class ServedFile:
         """
         self.check_name()
         self._check_companion(0)
+        self._check_log()
+
+    def _check_log(self) -> None:
+        if self._content is None:  # a checkpoint empties it in this moment
+            return
+        name, _ = self._companions[0]
+        with suppress(OSError), Path(name).open("rb", buffering=0) as log:
+            mark = log.read(len(_LOG_MARKS[0]))
+            if mark not in _LOG_MARKS and (mark or self._is_log_used):
+                raise self.give_up(f"{name} was emptied by another program")
+            self._is_log_used = bool(mark)
 
     def check(self) -> None:
         """Raise `UnavailableError` unless all files that are open are at their names."""
@@ -73,7 +126,8 @@ class ServedFile:
 
     def _check_companion(self, number: int) -> None:
         name, known = self._companions[number]
-        if _found(os.lstat, name) != known:
+        status = _found(os.lstat, name)
+        if status is None or identity(status) != known:
             raise self.give_up(f"{name} was moved, deleted or replaced")
 
     def give_up(self, what: str) -> UnavailableError:
@@ -83,6 +137,22 @@ class ServedFile:
             "database before you start again: see docs/operations.md."
         )
         return UnavailableError("The database was replaced under the running service.")
+
+    def put_log_aside(self) -> None:
+        """Rename our log if it is beside another database now: it would be applied to that one.
+
+        For when all is closed. What could not be put into the file that was open is in it.
+        """
+        if not self._companions:
+            return
+        name, known = self._companions[0]
+        log, other = _found(os.lstat, name), _found(os.stat, str(self.path))
+        if log is None or other is None or identity(other) == self._own:
+            return
+        if identity(log) == known and log.st_size:
+            aside = f"{name}-of-inode-{self._own[1]}"
+            os.rename(name, aside)
+            logger.critical("orders are in %s that are not in the database of before", aside)
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
@@ -101,10 +171,10 @@ class ServedFile:
                 self.check()
 
 
-def _found(look: Callable[[str], os.stat_result], name: str) -> _Identity | None:
-    """Return the identity of the file that has a name now; None if there is none."""
+def _found(look: Callable[[str], os.stat_result], name: str) -> os.stat_result | None:
+    """Return what there is of a name now; None if there is nothing."""
     try:
-        return identity(look(name))
+        return look(name)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:  # a folder that may not be entered, a disk that doesn't answer

@@ -42,17 +42,19 @@ async def open_sqlite(
         refuse_second_name(path)
         stack.enter_context(exclusive_lock(path, create=True))
         file = ServedFile(given_path(url), path)
+        stack.callback(file.put_log_aside)
         migration_engine = create_migration_engine(path, busy_timeout_ms=busy_timeout_ms)
         try:
             await migrate(migration_engine, str(path))
         finally:
             await migration_engine.dispose()
+        file.check_at_start()
         writer_engine = create_writer_engine(path, busy_timeout_ms=busy_timeout_ms)
         # The writer's connection closes last: the last one to close checkpoints.
         stack.push_async_callback(writer_engine.dispose)
         await open_writer(writer_engine, path)
         file.know_companions()
-        checkpointer = Checkpointer(writer_engine, path, wal_max_bytes=wal_max_bytes)
+        checkpointer = Checkpointer(writer_engine, file, wal_max_bytes=wal_max_bytes)
         stack.push_async_callback(checkpointer.run)
         reader_engine = create_reader_engine(
             path, connections=reader_connections, busy_timeout_ms=busy_timeout_ms
@@ -60,6 +62,7 @@ async def open_sqlite(
         stack.push_async_callback(reader_engine.dispose)
         # A connection that is opened late would be one to whatever has the names by then.
         reader = OrderReader(reader_engine, file.check)
+        file.check_at_start()
         log = await OrderLog.load(reader, memory_max_entries=log_memory_max_entries)
         file.when_gone(log.end)
         await stack.enter_async_context(file.watched())
@@ -75,7 +78,10 @@ async def open_sqlite_tokens(
 
     Their file is created if it isn't there. Any number of processes may have it open.
     """
-    path = Path(f"{sqlite_path(url)}.tokens")
+    orders = sqlite_path(url)
+    # Beside another name of the file they would be read by no server.
+    refuse_second_name(orders)
+    path = Path(f"{orders}.tokens")
     engine = create_token_engine(path, busy_timeout_ms=busy_timeout_ms)
     try:
         await migrate(engine, str(path), _TOKEN_MIGRATIONS)

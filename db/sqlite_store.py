@@ -68,7 +68,8 @@ class SqliteStore:
                 # catches up with it, so that no order stays unseen.
                 missed, head = await self._missed(connection, published)
                 stored = await _store(connection, new, head)
-                return Stored(stored.outcomes, [(missed, head), *stored.unpublished])
+                found = [(missed, head)] if missed else []
+                return Stored(stored.outcomes, [*found, *stored.unpublished])
 
     async def _missed(
         self, connection: AsyncConnection, published: LogHead

@@ -1,6 +1,5 @@
 """`python app.py backup FILE` and `python app.py restore FILE`."""
 
-import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ from db.backup import back_up, restore
 from db.errors import BackupError, StartError
 from execution.databases import database_file
 from execution.settings import Settings
+from execution.streams import remark, report
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -59,10 +59,10 @@ def _file(settings: Settings) -> Path:
 
 
 def _report(text: str) -> int:
-    sys.stdout.write(f"{text}\n")
+    report(f"{text}\n")
     return 0
 
 
 def _refuse(text: str) -> int:
-    sys.stderr.write(f"{text}\n")
+    remark(f"{text}\n")
     return 1

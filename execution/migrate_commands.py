@@ -1,7 +1,6 @@
 """`python app.py migrate-to URL`: from a SQLite file to PostgreSQL."""
 
 import asyncio
-import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
@@ -9,6 +8,7 @@ from db.engines import sqlite_path
 from db.errors import MoveError, StartError
 from db.move import Moved, move
 from execution.settings import Settings
+from execution.streams import remark, report
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -42,7 +42,7 @@ def run_migrate_to(settings: Settings, arguments: Namespace) -> int:
         return _refuse(f"Nothing was moved. {error}")
     except KeyboardInterrupt:
         return _refuse("Interrupted. Run it again: a target that is complete is refused.")
-    sys.stdout.write(_report(moved))
+    report(_report(moved))
     return 0
 
 
@@ -62,5 +62,5 @@ def _report(moved: Moved) -> str:
 
 
 def _refuse(text: str) -> int:
-    sys.stderr.write(f"{text}\n")
+    remark(f"{text}\n")
     return 1

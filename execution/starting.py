@@ -45,6 +45,11 @@ class _Start:
         self._again: asyncio.TimerHandle | None = None
         self._handlers = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         self._is_done = False
+        # uvicorn only takes note of a signal, and has listened for longer than this.
+        servers = [getattr(handler, "__self__", None) for handler in self._handlers.values()]
+        if any(getattr(server, "should_exit", False) for server in servers):
+            self.was_ended = True
+            self._loop.call_soon(self._end)
 
     def is_done(self) -> None:
         """Give the signals back to those who had them."""

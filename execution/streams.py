@@ -43,6 +43,14 @@ def show(text: str) -> None:
         raise NotShownError(f"It can't be shown: the standard output: {error.strerror}.") from None
 
 
+def report(text: str) -> None:
+    """Say what has been done: it is, whether anybody can be shown that or not."""
+    try:
+        show(text)
+    except NotShownError:
+        remark(text)
+
+
 def remark(text: str) -> None:
     """Write to the standard error, if that is possible: for what nobody depends on."""
     with suppress(OSError):

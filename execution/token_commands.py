@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from db.errors import StartError
 from db.tokens import Role, Token, TokenError, TokenStore
 from execution.databases import open_tokens
 from execution.settings import Settings
-from execution.streams import NotShownError, remark, show
+from execution.streams import NotShownError, remark, report, show
 from resolvers.text import trimmed
 
 if TYPE_CHECKING:
@@ -87,4 +86,4 @@ def _time(microseconds: int) -> str:
 
 async def _revoke(store: TokenStore, arguments: argparse.Namespace) -> None:
     token = await store.revoke(arguments.token)
-    sys.stdout.write(f"Revoked {token.id} ({token.role.value}, {token.name}).\n")
+    report(f"Revoked {token.id} ({token.role.value}, {token.name}).\n")

@@ -129,3 +129,24 @@ def test_backup_is_made_although_nobody_hears_of_it(server: ServerProcess, tmp_p
     status, *_ = run(server, "<&- >&- 2>&-", "backup", str(tmp_path / "copy.db"))
     assert status == 0
     assert SqliteFile(tmp_path / "copy.db").rows("SELECT count(*) FROM orders") == [(0,)]
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("is_unbuffered", ["", "1"])
+def test_what_has_been_done_is_said_where_it_can_be(
+    server: ServerProcess, tmp_path: Path, is_unbuffered: str
+) -> None:
+    """And it is no failure: whoever took it for one would do it again."""
+    server.environment["PYTHONUNBUFFERED"] = is_unbuffered
+    assert run(server, "", *CREATE)[0] == 0
+    server.stop()
+    for command, said in (
+        (("backup", str(tmp_path / "copy.db")), "0 orders"),
+        (("restore", str(tmp_path / "copy.db")), "CURSOR_EXPIRED"),
+        (("token", "revoke", "bar"), "Revoked"),
+    ):
+        status, _, complained = run(server, ">/dev/full", *command)
+        assert status == 0
+        assert said in complained
+        assert "can't start" not in complained
+        assert "Exception" not in complained

@@ -152,3 +152,30 @@ def test_uvicorn_command_ends_as_well(starting: ServerProcess, postgres: Postgre
         _, said = process.communicate(timeout=STOP_LIMIT_SECONDS)
     assert "it was told to stop" in said
     assert "Traceback" not in said
+
+
+# uvicorn has begun to listen for signals, and the start doesn't yet.
+_TOLD_BEFORE = """
+import os, signal, app
+begin = app.ended_by_signals
+app.ended_by_signals = lambda: (os.kill(os.getpid(), signal.SIGTERM), begin())[1]
+app.main()
+"""
+
+
+@pytest.mark.postgres
+def test_ends_when_it_was_told_to_before_it_waited(
+    starting: ServerProcess, postgres: PostgresDatabase
+) -> None:
+    with migration_lock(postgres):
+        command = [sys.executable, "-c", _TOLD_BEFORE]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=starting.environment, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            _, said = process.communicate(timeout=STOP_LIMIT_SECONDS)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert "it was told to stop" in said
+    assert "Traceback" not in said

@@ -6,14 +6,17 @@ before is where the file is now.
 
 import asyncio
 import os
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx2 as httpx
+import psutil
 import pytest
 
 from app import run_service
-from db.errors import UnavailableError
+from db.errors import StartError, UnavailableError
 from db.records import Order
 from execution.settings import Settings
 from resolvers.context import Service
@@ -22,6 +25,7 @@ from tests.support.databases import SqliteFile, stored_ids
 from tests.support.orders import CREATE_ORDER, soup, soup_input
 from tests.support.screen import open_screen
 from tests.support.server import ServerProcess
+from tests.support.tokens import create_tokens
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.sqlite
@@ -92,6 +96,18 @@ def index_deleted(path: Path) -> Path:
     return path
 
 
+def overwritten(path: Path) -> None:
+    path.write_bytes(path.with_name("other.db").read_bytes())
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def log_emptied(path: Path) -> None:
+    Path(f"{path}-wal").write_bytes(b"")
+
+
 # What is committed after these is not found by the next start.
 LOSSES: list[Harm] = [
     moved,
@@ -104,6 +120,9 @@ LOSSES: list[Harm] = [
     log_deleted,
     log_moved,
     log_replaced,
+    overwritten,
+    emptied,
+    log_emptied,
 ]
 HARMS = [*LOSSES, index_deleted]
 
@@ -178,6 +197,7 @@ async def test_file_that_goes_while_a_batch_is_committed_is_noticed(
 @pytest.mark.parametrize("harm", HARMS)
 async def test_it_is_noticed_although_nobody_orders(file: SqliteFile, harm: Harm) -> None:
     async with run_service(settings(file)) as service:
+        await service.writer.create_order(soup())
         harm(file.path)
         await until(service.log.replaced.is_set, "the service to notice")
 
@@ -205,6 +225,74 @@ async def test_link_that_leads_elsewhere_is_noticed(file: SqliteFile) -> None:
         link.path.symlink_to(file.path.with_name("other.db"))
         await assert_refuses(service)
     assert stored_ids(file) == [1]
+
+
+async def test_no_token_is_made_beside_a_second_name(file: SqliteFile) -> None:
+    async with run_service(settings(file)):
+        other = SqliteFile(file.path.with_name("second.db"))
+        os.link(file.path, other.path)
+        with pytest.raises(StartError, match="has another name"):
+            await create_tokens(other)
+        assert not Path(f"{other.path}.tokens").exists()
+
+
+@contextmanager
+def read_by_another(path: Path) -> Iterator[None]:
+    """Read as a backup does, which keeps the log from being emptied."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM orders").fetchone()
+        yield
+
+
+async def test_newest_orders_are_kept_until_the_database_is_back(file: SqliteFile) -> None:
+    async with run_service(settings(file)):
+        pass
+    with read_by_another(file.path):
+        async with run_service(settings(file)) as service:
+            for _ in range(9):
+                await service.writer.create_order(soup())
+            there = moved(file.path)
+            await until(service.log.replaced.is_set, "the service to notice")
+    with pytest.raises(StartError, match="Put the database back"):
+        async with run_service(settings(file)):
+            pass
+    assert not file.path.exists()
+    there.rename(file.path)
+    async with run_service(settings(file)) as service:
+        assert service.log.head.order_id == 9
+
+
+async def test_log_is_not_applied_to_the_database_in_the_place(file: SqliteFile) -> None:
+    async with run_service(settings(file)):
+        pass
+    with read_by_another(file.path):
+        async with run_service(settings(file)) as service:
+            await service.writer.create_order(soup())
+            replaced(file.path)
+            await until(service.log.replaced.is_set, "the service to notice")
+    (aside,) = file.path.parent.glob("bistro92.db-wal-of-inode-*")
+    assert aside.stat().st_size
+    async with run_service(settings(file)) as service:
+        assert service.log.head.order_id == 3, "those of the other database"
+
+
+async def test_start_that_waits_tells_that_the_file_has_gone(
+    file: SqliteFile, tmp_path: Path
+) -> None:
+    async with run_service(settings(file)):
+        pass
+    server = ServerProcess(tmp_path, file, busy_timeout_ms=2500)
+    with file.held():
+        process = server.spawn()
+        opened = psutil.Process(process.pid).open_files
+        await until(lambda: str(file.path) in {each.path for each in opened()}, "the start")
+        moved(file.path)
+    await until(lambda: process.poll() is not None, "the end")
+    assert server.stop() != 0
+    # Which sentence it is depends on how far it was.
+    assert f"Bistro92 can't start: The database {file.path}" in server.log
+    assert "Traceback" not in server.log
 
 
 async def test_what_the_service_does_itself_is_no_harm(
