@@ -29,6 +29,7 @@ from execution.gate import Door, gates
 from execution.lane import Application, FastLane
 from execution.logs import log_config
 from execution.metrics import serve_metrics
+from execution.open_routes import API
 from execution.operations import Operations
 from execution.refusals import REFUSALS_BY_STATUS, refuse_other_sockets
 from execution.requests import BodyLimit, PlainStartErrors, RequestIds
@@ -43,8 +44,6 @@ from resolvers.context import Service
 from schema import build_schema
 
 logger = logging.getLogger("bistro92.app")
-
-_PATH = "/graphql"
 
 
 @asynccontextmanager
@@ -116,7 +115,7 @@ async def _readyz(request: Request) -> Response:
 
 
 async def _to_graphiql(_request: Request) -> Response:
-    return RedirectResponse(_PATH)
+    return RedirectResponse(API)
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -151,16 +150,14 @@ def create_app(settings: Settings) -> Starlette:
                     "service": service,
                     "door": door,
                     "view": GraphQLView(schema, operations, settings, door),
-                    "lane": FastLane(
-                        _PATH, operations, door, service, body_max_bytes=body_max_bytes
-                    ),
+                    "lane": FastLane(API, operations, door, service, body_max_bytes=body_max_bytes),
                 }
 
     return Application(
         routes=[
             *([Route("/", _to_graphiql)] if settings.graphiql else []),
-            Route(_PATH, ViewOfRun()),
-            WebSocketRoute(_PATH, ViewOfRun()),
+            Route(API, ViewOfRun()),
+            WebSocketRoute(API, ViewOfRun()),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz),
             WebSocketRoute("/{path:path}", refuse_other_sockets),

@@ -92,13 +92,10 @@ class ServedFile:
 
     def check_name(self) -> None:
         """Raise `UnavailableError` unless the database's name leads to the file that is open."""
-        status = None
-        for look, name in reversed(self._names):
-            status = _found(look, name)
-            if status is None or identity(status) != self._own:
-                raise self.give_up(f"{name} was moved, deleted or replaced")
-        if status and self._content and _content(status) != self._content:
-            raise self.give_up(f"{self.path} was written to by another program")
+        for look, name in self._names:
+            status = self._look_at(name, self._own, look)
+            if self._content is not None and _content(status) != self._content:
+                raise self.give_up(f"{name} was written to by another program")
 
     def check_committed(self) -> None:
         """Raise `UnavailableError` unless what was committed is where the next start looks for it.
@@ -106,29 +103,31 @@ class ServedFile:
         That is in the file and in its log. The index is made anew then.
         """
         self.check_name()
-        self._check_companion(0)
-        self._check_log()
-
-    def _check_log(self) -> None:
-        if self._content is None:  # a checkpoint empties it in this moment
-            return
-        name, _ = self._companions[0]
-        with suppress(OSError), Path(name).open("rb", buffering=0) as log:
-            mark = log.read(len(_LOG_MARKS[0]))
-            if mark not in _LOG_MARKS and (mark or self._is_log_used):
-                raise self.give_up(f"{name} was emptied by another program")
-            self._is_log_used = bool(mark)
+        log, known = self._companions[0]
+        self._look_at(log, known)
+        self._check_mark(log)
 
     def check(self) -> None:
         """Raise `UnavailableError` unless all files that are open are at their names."""
         self.check_committed()
-        self._check_companion(1)
+        self._look_at(*self._companions[1])
 
-    def _check_companion(self, number: int) -> None:
-        name, known = self._companions[number]
-        status = _found(os.lstat, name)
+    def _look_at(
+        self, name: str, known: _Identity, look: Callable[[str], os.stat_result] = os.lstat
+    ) -> os.stat_result:
+        status = _found(look, name)
         if status is None or identity(status) != known:
             raise self.give_up(f"{name} was moved, deleted or replaced")
+        return status
+
+    def _check_mark(self, log: str) -> None:
+        if self._content is None:  # a checkpoint empties it in this moment
+            return
+        with suppress(OSError), Path(log).open("rb", buffering=0) as opened:
+            mark = opened.read(len(_LOG_MARKS[0]))
+            if mark not in _LOG_MARKS and (mark or self._is_log_used):
+                raise self.give_up(f"{log} was emptied by another program")
+            self._is_log_used = bool(mark)
 
     def give_up(self, what: str) -> UnavailableError:
         """Tell that this process is of no use any more, and return what to raise."""

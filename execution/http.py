@@ -16,7 +16,8 @@ from strawberry.http.ides import get_graphql_ide_html
 
 from db.stats import rejections
 from execution import json
-from execution.negotiation import GRAPHQL_RESPONSE, JSON, answer_type, asks_for_page, is_json
+from execution.negotiation import GRAPHQL_RESPONSE, JSON, answer_type, is_json
+from execution.open_routes import is_page
 from execution.operations import InvalidOperationError, Operations
 from execution.request import GraphQLRequest, RefusedError
 from resolvers.context import Context
@@ -42,8 +43,7 @@ class GraphQLOverHTTP:
         try:
             if request.method not in _METHODS:
                 raise _not_allowed(f"{request.method} is not supported.", ", ".join(_METHODS))
-            asks = request.method != "POST" and "query" not in request.query_params
-            if self._page is not None and asks and asks_for_page(accept):
+            if self._page is not None and is_page(request.scope):
                 return HTMLResponse(self._page)
             media_type = answer_type(accept)
             if media_type is None:

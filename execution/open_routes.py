@@ -10,12 +10,13 @@ from starlette.types import Scope
 
 from execution.negotiation import asks_for_page
 
+API = "/graphql"
 # Probes of containers and balancers use whatever address they have, and learn nothing.
 PROBES = frozenset({"/healthz", "/readyz"})
 # GraphiQL, and the way to it: it asks for the token itself.
-PAGES = frozenset({"/", "/graphql"})
+PAGES = frozenset({"/", API})
 # The token comes with the first message.
-SOCKETS = frozenset({"/graphql"})
+SOCKETS = frozenset({API})
 
 _READING = ("GET", "HEAD")
 

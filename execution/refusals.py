@@ -5,10 +5,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
+from execution.open_routes import API
 from execution.requests import error_body, refuse
 
 _CODE = "NOT_FOUND"
-_MESSAGE = "There is nothing at this path. The API is at /graphql."
+_MESSAGE = f"There is nothing at this path. The API is at {API}."
 
 
 async def _not_found(_request: Request, _error: Exception) -> Response:
