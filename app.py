@@ -2,6 +2,7 @@
 
 import asyncio
 import logging.config
+import os
 import signal
 import socket
 import sys
@@ -11,8 +12,9 @@ from contextlib import asynccontextmanager
 
 if __name__ == "__main__" and len(sys.argv) == 1:
     # What follows takes a second: a service that is stopped meanwhile has stopped as it should.
+    # At once: an exception in the midst of an import may be swallowed, or become another.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, lambda *_: os._exit(0))
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware

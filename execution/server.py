@@ -3,11 +3,12 @@
 import asyncio
 import gc
 import logging
+import os
 import resource
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 from typing import NoReturn, cast
@@ -74,6 +75,14 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._client_timeout_seconds = client_timeout_seconds
         self._drain = drain
+        self._is_told_of_signals = False
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take note of signals: from here on they end what runs in good order."""
+        with super().capture_signals():
+            self._is_told_of_signals = True
+            yield
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is done ten times a second; twice a second, look for slow clients."""
@@ -110,6 +119,8 @@ class Server(uvicorn.Server):
         """Serve until SIGTERM or SIGINT; a graceful stop leaves the exit status 0."""
 
         def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+            if not self._is_told_of_signals:
+                os._exit(0)  # nothing is open, and an exception may be swallowed where it is raised
             raise SystemExit(0)
 
         _take_all_descriptors()

@@ -43,8 +43,10 @@ class _Start:
         self._task = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
         self._again: asyncio.TimerHandle | None = None
-        self._handlers = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         self._is_done = False
+        self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        for number in _SIGNALS:  # last: it may be called before this line has ended
+            signal.signal(number, self._on_signal)
         # uvicorn only takes note of a signal, and has listened for longer than this.
         servers = [getattr(handler, "__self__", None) for handler in self._handlers.values()]
         if any(getattr(server, "should_exit", False) for server in servers):

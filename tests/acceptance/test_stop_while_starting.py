@@ -140,6 +140,35 @@ def test_ends_whenever_it_is_told_to(starting: ServerProcess) -> None:
     assert "Traceback" not in starting.log
 
 
+# An exception that a finalizer raises is swallowed; imports run many of them.
+_TOLD_WHILE_IMPORTING = """
+import os, runpy, signal, sys
+
+class Told:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "db.errors":
+            Told()
+
+sys.argv = ["app.py"]
+sys.meta_path.insert(0, Finder())
+runpy.run_path("app.py", run_name="__main__")
+"""
+
+
+@pytest.mark.sqlite
+def test_ends_when_it_is_told_to_in_the_midst_of_an_import(starting: ServerProcess) -> None:
+    command = [sys.executable, "-c", _TOLD_WHILE_IMPORTING]
+    process = subprocess.Popen(command, cwd=ROOT, env=starting.environment)
+    try:
+        assert process.wait(STOP_LIMIT_SECONDS) == 0
+    finally:
+        process.kill()
+
+
 @pytest.mark.postgres
 def test_uvicorn_command_ends_as_well(starting: ServerProcess, postgres: PostgresDatabase) -> None:
     with migration_lock(postgres):
