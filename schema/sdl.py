@@ -3,14 +3,17 @@
 import sys
 from pathlib import Path
 
-from schema.build import build_schema
+import strawberry
+
+from schema.root import Mutation, Query, Subscription
 
 SDL_PATH = Path(__file__).parent.parent / "schema.graphql"
 
 
 def sdl() -> str:
     """Return the schema in GraphQL's schema language."""
-    return f"{build_schema(document_cache_max_documents=1).as_str()}\n"
+    schema = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription)
+    return f"{schema.as_str()}\n"
 
 
 if __name__ == "__main__":
