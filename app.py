@@ -23,27 +23,27 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from db.errors import Bistro92Error, StartError
-from db.log import OrderLog
+from db.order_log import OrderLog
 from db.writer import Writer
-from execution import backup_commands, migrate_commands, token_commands
-from execution.databases import database_file, open_database
-from execution.gate import Door, gates
-from execution.lane import Application, FastLane
-from execution.logs import log_config
-from execution.metrics import serve_metrics
-from execution.open_routes import API
+from execution.engine import build_schema
 from execution.operations import Operations
-from execution.refusals import REFUSALS_BY_STATUS, refuse_other_sockets
-from execution.requests import BodyLimit, PlainStartErrors, RequestIds
-from execution.server import Server, bind, server_config
-from execution.settings import Settings, load_settings
-from execution.sockets import SocketLimit
-from execution.starting import ended_by_signals
-from execution.streams import keep_standard_streams
-from execution.view import GraphQLView, ViewOfRun
-from execution.wire_log import hide_tokens
 from resolvers.context import Service
-from schema import build_schema
+from server.access.gate import Door, gates
+from server.access.open_routes import API
+from server.access.socket_limit import SocketLimit
+from server.asgi.requests import BodyLimit, PlainStartErrors, RequestIds
+from server.commands import backup, migrate, tokens
+from server.databases import database_file, open_database
+from server.http.fast_path import Application, FastLane
+from server.http.not_found import REFUSALS_BY_STATUS, refuse_other_sockets
+from server.logs import log_config
+from server.metrics import serve_metrics
+from server.settings import Settings, load_settings
+from server.streams import keep_standard_streams
+from server.websocket.view import GraphQLView, ViewOfRun
+from server.wire.log_filter import hide_tokens
+from server.wire.server import Server, bind, server_config
+from server.wire.starting import ended_by_signals
 
 logger = logging.getLogger("bistro92.app")
 
@@ -197,9 +197,9 @@ def __getattr__(name: str) -> Starlette:
 def _parse_arguments() -> Namespace:
     parser = ArgumentParser(description="Serve Bistro92, or run one of the commands.")
     subparsers = parser.add_subparsers(metavar="command")
-    backup_commands.add_commands(subparsers)
-    token_commands.add_commands(subparsers)
-    migrate_commands.add_commands(subparsers)
+    backup.add_commands(subparsers)
+    tokens.add_commands(subparsers)
+    migrate.add_commands(subparsers)
     return parser.parse_args()
 
 

@@ -1,6 +1,6 @@
 """What several instances on one PostgreSQL come to beyond the machine that was measured.
 
-A discrete-event model of `db/postgres_store.py`. A writer takes the orders that wait as a batch and
+A discrete-event model of `db/postgres/store.py`. A writer takes the orders that wait as a batch and
 sends it; in the database it waits for its log's head row, and holds that for the database's work.
 Orders that arrive meanwhile are its next batch. Each instance has one writer for each log. Commits
 that carry hints go one by one through the database, whichever log they are of.

@@ -21,8 +21,8 @@ from bench.load.loop import LoadError
 from bench.orders import order_of
 from bench.systems import ROOT
 from db.database import Database, nothing_to_do
-from db.log import OrderLog
-from db.postgres import open_postgres
+from db.order_log import OrderLog
+from db.postgres.opening import open_postgres
 from db.records import LogEntry, LogHead, NewOrder, OrderItem
 from db.store import Store, Stored
 from db.writer import Writer

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from db.log import OrderLog
+from db.order_log import OrderLog
 from db.reader import OrderReader
 from db.store import Store
 

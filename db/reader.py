@@ -15,8 +15,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.cursor import encode_cursor
+from db.driver_errors import DATABASE_FAILURES
 from db.errors import OverloadedError, UnavailableError
-from db.failures import DATABASE_FAILURES
 from db.records import LogEntry, LogHead, Order, OrderItem, to_datetime
 from db.tables import log_entries, log_head, order_items, orders
 from db.turns import in_turns

@@ -19,7 +19,7 @@ from sqlalchemy import RowMapping, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.failures import DATABASE_FAILURES
+from db.driver_errors import DATABASE_FAILURES
 from db.tables import access_tokens
 
 _NAME_MAX_CHARACTERS = 64

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError
 
 from db.errors import OverloadedError, UnavailableError
-from db.log import OrderLog
+from db.order_log import OrderLog
 from db.records import NewOrder, Order
 from db.stats import WriterStats
 from db.store import Store

@@ -10,16 +10,16 @@ from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, exec
 
 from db.errors import Bistro92Error
 from db.records import LogEntry
-from execution import json
-from execution.compiler import CompiledOperation, Plan, RootField, compile_operation
-from execution.covered import DeviationError
-from execution.events import SharedEvents
+from execution import encoding
+from execution.compiled.boundary import DeviationError
+from execution.compiled.operation import CompiledOperation, Plan, RootField, compile_operation
+from execution.engine import Schema
+from execution.errors import log_unexpected, present_error
+from execution.paced_executor import AnswerTooLargeError
 from execution.request import GraphQLRequest
+from execution.shared.events import SharedEvents
 from resolvers.context import Context
-from resolvers.follow_orders import OrderFeed
-from schema.build import Schema
-from schema.errors import log_unexpected, present_error
-from schema.executor import AnswerTooLargeError
+from resolvers.order_created import OrderFeed
 
 Response = dict[str, Any]
 
@@ -216,7 +216,7 @@ class Feed:
             response = await self._operations.run_generic(
                 self._operation, self._variables, self._context, {}, root=entry.order
             )
-            return json.encode(response)
+            return encoding.encode(response)
 
 
 Call = tuple[RootField, dict[str, Any]]

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from db.log import OrderLog
+from db.order_log import OrderLog
 from db.reader import OrderReader
 from db.tokens import Role
 from db.writer import Writer

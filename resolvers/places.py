@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from db.cursor import mark_of, place_of
 from db.errors import CursorExpiredError
-from db.log import OrderLog
+from db.order_log import OrderLog
 from db.records import LogEntry
 from resolvers.context import Service
 

@@ -1,5 +1,1 @@
-"""The GraphQL vocabulary of Bistro92."""
-
-from schema.build import build_schema
-
-__all__ = ["build_schema"]
+"""The GraphQL vocabulary of Bistro92: types, inputs, root fields, and who may use them."""

@@ -9,7 +9,7 @@ from strawberry.types.unset import UnsetType
 
 from db import records
 from db.tokens import Role
-from resolvers import follow_orders, list_orders, place_order, tell_time
+from resolvers import clock, create_order, order_created, orders
 from resolvers.context import Context
 from resolvers.limits import PAGE_DEFAULT_ORDERS, PAGE_MAX_ORDERS
 from schema.inputs import CreateOrderInput
@@ -20,7 +20,7 @@ T = TypeVar("T")
 Info = strawberry.Info[Context, None]
 
 # Marks a query that has the same answer whenever it is asked at the same place in the log, so that
-# one answer serves all who ask (`execution.answers`).
+# one answer serves all who ask (`execution.shared.answers`).
 OF_THE_LOG = "of_the_log"
 
 _CURSOR_ERRORS = (
@@ -78,7 +78,7 @@ async def _order(
         strawberry.ID, strawberry.argument(description='The order\'s id: "1", "2", …')
     ],
 ) -> records.Order | None:
-    return await list_orders.get_order(info.context.service, id)
+    return await orders.get_order(info.context.service, id)
 
 
 async def _orders(
@@ -88,9 +88,9 @@ async def _orders(
     last: Last = strawberry.UNSET,
     before: Before = strawberry.UNSET,
     table: OfTable = strawberry.UNSET,
-) -> list_orders.OrderConnection:
+) -> orders.OrderConnection:
     async with info.context.reading:
-        return await list_orders.list_orders(
+        return await orders.list_orders(
             info.context.service,
             first=_given(first),
             after=_given(after),
@@ -101,7 +101,7 @@ async def _orders(
 
 
 async def _server_time(info: Info) -> datetime.datetime:
-    return tell_time.server_time()
+    return clock.server_time()
 
 
 async def _create_order(
@@ -109,16 +109,16 @@ async def _create_order(
     input: Annotated[  # noqa: A002 - the API's name
         CreateOrderInput, strawberry.argument(description="The order.")
     ],
-) -> place_order.CreateOrderResult:
+) -> create_order.CreateOrderResult:
     key = _given(input.idempotency_key)
-    return await place_order.create_order(info.context.service, input.table, input.items, key)
+    return await create_order.create_order(info.context.service, input.table, input.items, key)
 
 
 # A coroutine that returns an iterable, so that a bad cursor fails before any event.
 async def _order_created(
     info: Info, after: FollowAfter = strawberry.UNSET, last: FollowLast = strawberry.UNSET
 ) -> AsyncIterable[records.Order]:
-    return await follow_orders.follow_orders(
+    return await order_created.follow_orders(
         info.context.service, after=_given(after), last=_given(last)
     )
 

@@ -49,7 +49,7 @@ class Order:
 
 @strawberry.type(description="Where a page stands in its list.")
 class PageInfo:
-    """See `resolvers.list_orders.PageInfo`."""
+    """See `resolvers.orders.PageInfo`."""
 
     has_next_page: bool = strawberry.field(description="Whether older orders follow this page.")
     has_previous_page: bool = strawberry.field(
@@ -65,7 +65,7 @@ class PageInfo:
 
 @strawberry.type(description="An order in a page.")
 class OrderEdge:
-    """See `resolvers.list_orders.OrderEdge`."""
+    """See `resolvers.orders.OrderEdge`."""
 
     node: Order = strawberry.field(description="The order.")
     cursor: str = strawberry.field(description="The same as the order's own cursor.")
@@ -73,7 +73,7 @@ class OrderEdge:
 
 @strawberry.type(description="A page of orders, newest first.")
 class OrderConnection:
-    """See `resolvers.list_orders.OrderConnection`."""
+    """See `resolvers.orders.OrderConnection`."""
 
     nodes: list[Order] = strawberry.field(description="The page's orders, newest first.")
     edges: list[OrderEdge] = strawberry.field(
@@ -99,7 +99,7 @@ class OrderError:
 
 @strawberry.type(description="The result of `createOrder`.")
 class CreateOrderPayload:
-    """See `resolvers.place_order.CreateOrderResult`."""
+    """See `resolvers.create_order.CreateOrderResult`."""
 
     order: Order | None = strawberry.field(
         description="The stored order; null exactly if there are errors."

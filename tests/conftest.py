@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from app import run_service
-from execution.settings import Settings
 from resolvers.context import Service
+from server.settings import Settings
 from tests.support.databases import AnyDatabase, Cluster, PostgresDatabase, SqliteFile
 from tests.support.server import ServerProcess
 

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn import Server
 
-from execution.server import bind, server_config
-from execution.settings import Settings
+from server.settings import Settings
+from server.wire.server import bind, server_config
 
 
 async def _create_order(request: Request) -> Response:

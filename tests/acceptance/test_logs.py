@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from db.engines import create_migration_engine, create_reader_engine, create_writer_engine
+from db.sqlite.engines import create_migration_engine, create_reader_engine, create_writer_engine
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
 from tests.support.screen import open_screen
 from tests.support.server import ServerProcess

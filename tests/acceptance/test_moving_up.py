@@ -13,12 +13,12 @@ import pytest
 from sqlalchemy import make_url
 
 from app import run_service
-from db.move import move
-from db.move_source import MOVED_TABLES
+from db.move.copying import move
+from db.move.source import MOVED_TABLES
 from db.tables import access_metadata, log_head, metadata
 from db.tokens import Role
-from execution.migrate_commands import run_migrate_to
-from execution.settings import Settings
+from server.commands.migrate import run_migrate_to
+from server.settings import Settings
 from tests.support.databases import AnyDatabase, Cluster, PostgresDatabase, Rows, SqliteFile
 from tests.support.instances import Guests, first_cursor, watch
 from tests.support.orders import CREATE_ORDER, soup, soup_input

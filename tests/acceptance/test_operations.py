@@ -12,7 +12,7 @@ import httpx2 as httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from execution.settings import ENV_PREFIX, Settings
+from server.settings import ENV_PREFIX, Settings
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
 from tests.support.programs import find, nginx_command
 from tests.support.screen import Screen, open_screen

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from db.postgres import postgres_url
-from execution.settings import Settings
+from db.postgres.opening import postgres_url
+from server.settings import Settings
 from tests.support.databases import PostgresDatabase
 from tests.support.instances import Guests, Instances, first_cursor, watch
 from tests.support.programs import block, nginx, pgbouncer

@@ -12,7 +12,7 @@ from gql.transport.websockets import WebsocketsTransport
 from websockets.exceptions import InvalidStatus
 
 from db.tokens import Role
-from execution import json
+from execution import encoding
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
 from tests.support.screen import Screen, open_screen
 from tests.support.server import ServerProcess
@@ -46,7 +46,7 @@ async def refused(server: ServerProcess, address: str) -> tuple[int, str]:
     assert int(response.headers["retry-after"]) > 0
     assert response.headers["x-request-id"]
     assert response.body is not None
-    body = json.decode(bytes(response.body))
+    body = encoding.decode(bytes(response.body))
     assert isinstance(body, dict)
     return response.status_code, body["errors"][0]["extensions"]["code"]
 

@@ -18,8 +18,8 @@ from websockets.typing import Subprotocol
 
 from app import create_app
 from db.tokens import Role
-from execution.open_routes import PAGES, PROBES, SOCKETS
-from execution.settings import Settings
+from server.access.open_routes import PAGES, PROBES, SOCKETS
+from server.settings import Settings
 from tests.support.databases import SqliteFile
 from tests.support.server import ServerProcess
 from tests.support.tokens import bearer, codes, create_tokens

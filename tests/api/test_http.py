@@ -7,7 +7,7 @@ import httpx2 as httpx
 import pytest
 
 from app import create_app
-from execution.settings import Settings
+from server.settings import Settings
 from tests.support.orders import CREATE_ORDER, soup_input
 from tests.support.server import ServerProcess
 

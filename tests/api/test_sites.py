@@ -8,8 +8,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
-from execution.settings import Settings
-from execution.sites import Sites
+from server.access.sites import Sites
+from server.settings import Settings
 from tests.support.orders import CREATE_ORDER, soup_input
 from tests.support.screen import open_screen
 from tests.support.server import ServerProcess

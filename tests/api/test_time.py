@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from execution.engine import build_schema
 from execution.operations import Operations
-from schema import build_schema
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
 from tests.support.screen import Screen, open_screen, open_socket
 from tests.support.server import ServerProcess

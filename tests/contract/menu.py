@@ -10,9 +10,9 @@ from typing import Any
 import strawberry
 
 from db.errors import OverloadedError
-from schema.build import Schema
-from schema.documents import CachedDocuments, DocumentCache
-from schema.errors import CodedErrors
+from execution.documents.cache import CachedDocuments, DocumentCache
+from execution.engine import Schema
+from execution.errors import CodedErrors
 
 
 @dataclass
@@ -135,7 +135,7 @@ class Mutation:
 
 
 def build_menu() -> Schema:
-    """Build the schema as `schema.build_schema` builds ours."""
+    """Build the schema as `execution.engine` builds ours."""
     schema: Schema = Schema(
         query=Query,
         mutation=Mutation,

@@ -13,10 +13,10 @@ import pytest
 from graphql import GraphQLError
 from hypothesis import HealthCheck, given, settings
 
-from execution.compiler import CompiledOperation
-from execution.json import encode
+from execution.compiled.operation import CompiledOperation
+from execution.encoding import encode
+from execution.engine import Schema
 from execution.operations import Operations, to_response
-from schema.build import Schema
 from tests.contract.documents import operations
 from tests.contract.menu import BEHAVIOURS, MenuContext, build_menu
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from app import run_service
-from db.backup import back_up, restore
 from db.errors import BackupError, StartError
-from execution.settings import Settings
+from db.sqlite.backup import back_up, restore
+from server.settings import Settings
 from tests.conftest import OpenService
 from tests.support.orders import soup
 

@@ -7,11 +7,11 @@ import pytest
 
 from app import run_service
 from db.errors import StartError
-from db.move import move
+from db.move.copying import move
 from db.records import NewOrder, OrderItem
 from db.tokens import Role
-from execution.settings import Settings
-from resolvers.list_orders import list_orders
+from resolvers.orders import list_orders
+from server.settings import Settings
 from tests.support.databases import Cluster, PostgresDatabase, SqliteFile
 from tests.support.orders import soup
 from tests.support.server import ServerProcess

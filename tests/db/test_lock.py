@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from db.backup import back_up, restore
 from db.errors import StartError
-from db.lock import exclusive_lock
-from db.move import move
+from db.move.copying import move
+from db.sqlite.backup import back_up, restore
+from db.sqlite.lock import exclusive_lock
 from tests.support.databases import SqliteFile, stored_ids
 from tests.support.orders import CREATE_ORDER, soup_input
 from tests.support.server import ServerProcess
@@ -163,7 +163,7 @@ def test_file_is_made_by_the_one_that_serves_it_only(tmp_path: Path) -> None:
 
 def test_process_that_dies_leaves_no_lock(tmp_path: Path) -> None:
     code = (
-        "import os, sys, pathlib; from db.lock import exclusive_lock\n"
+        "import os, sys, pathlib; from db.sqlite.lock import exclusive_lock\n"
         "with exclusive_lock(pathlib.Path(sys.argv[1]), create=True): os.kill(os.getpid(), 9)"
     )
     path = tmp_path / "bistro92.db"

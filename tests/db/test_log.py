@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
-from db.log import PAGE_ENTRIES, OrderLog
+from db.order_log import PAGE_ENTRIES, OrderLog
 from db.records import LogEntry
 from resolvers.context import Service
 from tests.conftest import OpenService
@@ -115,7 +115,7 @@ async def test_one_append_wakes_every_waiting_reader(service: Service) -> None:
 async def test_reader_waits_while_the_database_cannot_be_read(
     open_service: OpenService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("db.log._READ_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("db.order_log._READ_RETRY_SECONDS", 0.01)
     async with open_service(log_memory_max_entries=1, reader_connections=1) as service:
         await place(service, 50)
         engine = service.reader._engine

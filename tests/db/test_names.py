@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import URL
 
 from app import run_service
-from db.backup import back_up, restore
-from db.engines import sqlite_path
 from db.errors import StartError
-from db.move_source import MOVED_TABLES, open_snapshot
+from db.move.source import MOVED_TABLES, open_snapshot
+from db.sqlite.backup import back_up, restore
+from db.sqlite.engines import sqlite_path
 from db.tokens import Role
-from execution.settings import Settings
+from server.settings import Settings
 from tests.support.databases import SqliteFile, stored_ids
 from tests.support.orders import soup
 from tests.support.tokens import tokens_of

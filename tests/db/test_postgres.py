@@ -13,10 +13,10 @@ from app import run_service
 from db.errors import StartError, UnavailableError
 from db.records import NewOrder, OrderItem
 from db.tables import access_metadata, metadata
-from execution.answers import SharedAnswers
-from execution.settings import Settings
+from execution.shared.answers import SharedAnswers
 from resolvers.context import Service
-from resolvers.list_orders import get_order
+from resolvers.orders import get_order
+from server.settings import Settings
 from tests.conftest import OpenService
 from tests.support.databases import LOSE_THE_SECOND, PostgresDatabase, writer_engine
 from tests.support.instances import Instances

@@ -12,7 +12,7 @@ from db.errors import OverloadedError
 from db.reader import _PAGES
 from db.records import Order
 from resolvers.context import Service
-from resolvers.list_orders import OrderConnection, get_order, list_orders
+from resolvers.orders import OrderConnection, get_order, list_orders
 from tests.conftest import OpenService
 from tests.support.databases import AnyDatabase
 from tests.support.orders import soup

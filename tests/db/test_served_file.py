@@ -18,8 +18,8 @@ import pytest
 from app import run_service
 from db.errors import StartError, UnavailableError
 from db.records import Order
-from execution.settings import Settings
 from resolvers.context import Service
+from server.settings import Settings
 from tests.conftest import OpenService
 from tests.support.databases import SqliteFile, stored_ids
 from tests.support.orders import CREATE_ORDER, soup, soup_input

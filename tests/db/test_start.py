@@ -10,13 +10,13 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from app import run_service
-from db.engines import create_migration_engine, sqlite_path
 from db.errors import StartError
-from db.lock import exclusive_lock
 from db.migrate import MIGRATIONS, migrate, scripts
+from db.sqlite.engines import create_migration_engine, sqlite_path
+from db.sqlite.lock import exclusive_lock
 from db.tables import metadata
-from execution.settings import Settings
 from resolvers.context import Service
+from server.settings import Settings
 from tests.conftest import OpenService
 from tests.support.databases import writer_engine
 from tests.support.orders import soup

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx2 as httpx
 
 from db.tokens import Role, TokenStore
-from execution.databases import open_tokens
-from execution.settings import Settings
+from server.databases import open_tokens
+from server.settings import Settings
 from tests.support.databases import AnyDatabase, SqliteFile
 from tests.support.server import ServerProcess
 

@@ -5,9 +5,9 @@ from itertools import product
 import pytest
 from graphql import GraphQLError, get_introspection_query
 
-from schema import build_schema
-from schema.document_limits import DocumentLimitError, DocumentLimits, parse_within_limits
-from schema.documents import DocumentCache
+from execution.documents.cache import DocumentCache
+from execution.documents.limits import DocumentLimitError, DocumentLimits, parse_within_limits
+from execution.engine import build_schema
 from tests.support.hostile import DOCUMENTS
 
 LIMITS = DocumentLimits()

@@ -7,13 +7,13 @@ import pytest
 from websockets.frames import Frame, Opcode
 
 from db.records import EntryKind, LogEntry, LogHead, Order, OrderItem, to_datetime
-from execution.answers import SharedAnswers
-from execution.events import SharedEvents
-from execution.frames import text_frame
+from execution.documents.cache import DocumentCache
+from execution.engine import build_schema
 from execution.operations import Operations
+from execution.shared.answers import SharedAnswers
+from execution.shared.events import SharedEvents
 from resolvers.context import Service
-from schema import build_schema
-from schema.documents import DocumentCache
+from server.wire.websocket_protocol import text_frame
 from tests.support.orders import FOLLOW, soup
 
 

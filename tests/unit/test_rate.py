@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from db.tokens import Role
-from execution.clients import client_key
-from execution.rate import AUTOMATIC_RATE, Limiter, RateLimit, parse_rate
 from resolvers.context import Caller
+from server.access.clients import client_key
+from server.access.rate_limit import AUTOMATIC_RATE, Limiter, RateLimit, parse_rate
 
 
 def key_of(address: str | None, token_id: str | None = None) -> str:
@@ -66,7 +66,7 @@ def test_ever_new_clients_grow_nothing() -> None:
 
 def test_windows_that_have_ended_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr("execution.rate.time.monotonic", lambda: now)
+    monkeypatch.setattr("server.access.rate_limit.time.monotonic", lambda: now)
     rate = limit("1/second")
     for number in range(100):
         rate.seconds_to_wait(str(number))

@@ -8,16 +8,16 @@ import strawberry
 from graphql import GraphQLObjectType
 
 from db.tokens import Role, Tokens
-from execution.access import Access, is_local
-from execution.gate import Door
-from execution.lane import FastLane, LaneMiddleware
+from execution.documents.cache import CachedDocuments, DocumentCache
+from execution.engine import Schema, build_schema
+from execution.errors import CodedErrors
 from execution.operations import Operations
-from execution.settings import Settings
 from resolvers.context import Context
-from schema.build import Schema, build_schema
-from schema.documents import CachedDocuments, DocumentCache
-from schema.errors import CodedErrors
 from schema.roles import allowed_to, guard_root_fields, roles_of_field
+from server.access.callers import Access, is_local
+from server.access.gate import Door
+from server.http.fast_path import FastLane, LaneMiddleware
+from server.settings import Settings
 from tests.conftest import OpenService
 from tests.support.databases import AnyDatabase
 from tests.support.tokens import create_tokens, tokens_of

@@ -8,9 +8,9 @@ import pytest
 from starlette.applications import Starlette
 
 from db.errors import StartError
-from execution.frames import FrameWritingProtocol
-from execution.server import server_config
-from execution.settings import Settings, load_settings
+from server.settings import Settings, load_settings
+from server.wire.server import server_config
+from server.wire.websocket_protocol import FrameWritingProtocol
 from tests.support.server import ROOT, clean_environment
 
 

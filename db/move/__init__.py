@@ -1,0 +1,1 @@
+"""From one database to the other."""

@@ -1,0 +1,1 @@
+"""Operations that run as functions made from them once."""

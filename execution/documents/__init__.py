@@ -1,0 +1,1 @@
+"""The texts of operations: their limits, and those that are kept."""

@@ -1,0 +1,1 @@
+"""How clients and operators reach the service."""

@@ -1,0 +1,81 @@
+"""How messages leave on a socket."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.http.exceptions import WebSocketDisconnected
+from uvicorn.protocols.utils import ClientDisconnected
+
+from db.stats import rejections
+from execution import encoding
+from server.wire.websocket_protocol import EXTENSION
+
+_CLOSE_TIMEOUT_SECONDS = 1.0
+_FORBIDDEN = 4403
+_CLOSE_REASON_MAX_BYTES = 123  # RFC 6455: a control frame's payload is 125 bytes, two are the code
+
+
+class TextAdapter(ASGIWebSocketAdapter):
+    """Sends text frames (browsers receive binary ones as Blobs) and survives late senders."""
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        """Send a message; raises `WebSocketDisconnected` if the socket is closed or closing."""
+        # Another task may have closed it: Starlette would raise a RuntimeError.
+        if self.ws.application_state is not WebSocketState.CONNECTED:
+            raise WebSocketDisconnected
+        try:
+            await self.ws.send_text(encoding.encode(message).decode())
+        except WebSocketDisconnect as error:
+            raise WebSocketDisconnected from error
+
+    async def send_texts(self, payloads: Sequence[bytes]) -> None:
+        """Send encoded messages, in one write if the server can; raises as `send_json` does."""
+        if self.ws.application_state is not WebSocketState.CONNECTED:
+            raise WebSocketDisconnected
+        frames = self.ws.scope["extensions"].get(EXTENSION)
+        try:
+            if frames is not None:
+                await frames["write"](payloads)
+            else:
+                for payload in payloads:
+                    await self.ws.send_text(payload.decode())
+        except (WebSocketDisconnect, ClientDisconnected) as error:
+            raise WebSocketDisconnected from error
+
+    def abort(self) -> None:
+        """Drop the socket with what is not sent yet, if the server can."""
+        frames = self.ws.scope["extensions"].get(EXTENSION)
+        if frames is not None:
+            frames["abort"]()
+
+    async def close_or_abort(self, code: int, reason: str) -> bool:
+        """Close the socket, or drop it if its peer doesn't read; tell whether it was closed.
+
+        For reasons that are no fault of its client.
+        """
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
+                await self._close(code, reason)
+        except TimeoutError:
+            # Not even the close frame can be sent. What a screen missed is in the log.
+            self.abort()
+            return False
+        return True
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the socket for what its client did, and count that."""
+        if self.ws.application_state is WebSocketState.CONNECTED:
+            rejections["UNAUTHENTICATED" if code == _FORBIDDEN else str(code)] += 1
+        await self._close(code, reason)
+
+    async def _close(self, code: int, reason: str) -> None:
+        """Close the socket; a reason that doesn't fit a close frame is made to fit."""
+        if self.ws.application_state is WebSocketState.CONNECTED:
+            # What clients send may be quoted in it, lone surrogates included.
+            whole = reason.encode(errors="replace")
+            fitting = whole[:_CLOSE_REASON_MAX_BYTES].decode(errors="ignore")
+            with suppress(WebSocketDisconnect):  # the peer was quicker
+                await super().close(code, fitting)

@@ -1,0 +1,1 @@
+"""Connections: all that knows uvicorn's and websockets' insides."""

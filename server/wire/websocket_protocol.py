@@ -1,0 +1,160 @@
+"""Our server's side of a WebSocket: ready frames, and refusals that arrive.
+
+Sending a message through ASGI costs more than the system call it ends in. Under our own server a
+socket offers to write frames as they are (the ASGI extension `bistro92.frames`), and to be dropped
+with what is not sent yet; under any other server messages are sent one by one, and closing waits.
+"""
+
+from collections.abc import Sequence
+from struct import pack
+
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidHandshake, SecurityError
+from websockets.http11 import Request
+
+from db.stats import rejections
+from server.wire.final_answer import final_error
+
+EXTENSION = "bistro92.frames"
+
+# Which one is spoken (RFC 6455, 4.4).
+_VERSION = (b"sec-websocket-version", b"13")
+
+
+def text_frame(payload: bytes) -> bytes:
+    """Return the header of an unmasked, final text frame (RFC 6455, 5.2), and its payload."""
+    size = len(payload)
+    if size < 126:
+        return pack("!BB", 0x81, size) + payload
+    if size < 65_536:
+        return pack("!BBH", 0x81, 126, size) + payload
+    return pack("!BBQ", 0x81, 127, size) + payload
+
+
+class FrameWritingProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol, which also takes text messages as ready frames.
+
+    A peer that breaks the protocol is told so with a close frame that reaches it.
+    """
+
+    _refused = False
+    # What came between the handshake and its answer, for which clients have to wait.
+    _early = b""
+    _closing_since: float | None = None
+
+    def handle_connect(self, event: Request) -> None:
+        """Begin the handshake, and offer the extension to the application."""
+        answer, problem = self.conn.accept(event), self.conn.handshake_exc
+        if isinstance(problem, InvalidHandshake):  # uvicorn would send plain text without a code
+            text = f"This is not a handshake of the WebSocket protocol: {problem}."
+            self._end_handshake(answer.status_code, "BAD_REQUEST", text)
+            return
+        super().handle_connect(event)
+        if not self.close_sent:  # the handshake was not refused
+            self.scope["extensions"][EXTENSION] = {
+                "write": self.write_texts,
+                "abort": self.transport.abort,
+            }
+
+    def give_up_if_slow(self, patience_seconds: float) -> None:
+        """Drop a peer that doesn't read the end of a socket that is closing."""
+        if not self.transport.is_closing():
+            return
+        now = self.loop.time()
+        self._closing_since = self._closing_since or now
+        if now - self._closing_since >= patience_seconds:
+            self.transport.abort()
+
+    async def write_texts(self, payloads: Sequence[bytes]) -> None:
+        """Send text messages in one write, after what was sent before, with flow control.
+
+        Raises `ClientDisconnected` if the socket is closed or closing.
+        """
+        # As uvicorn's own `send`: without it a screen that doesn't read would grow our memory.
+        if not self.writable.is_set():
+            await self.writable.wait()
+        if self.disconnected or self.close_sent or self.transport.is_closing():
+            raise ClientDisconnected
+        self.transport.write(b"".join([text_frame(payload) for payload in payloads]))
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; after the peer has broken the protocol, they are thrown away."""
+        if self._refused:
+            return
+        if self.handshake_initiated and not self.handshake_complete:
+            # Read as frames now, they would be answered with frames, ahead of the handshake.
+            self._early += data
+            self.transport.pause_reading()
+            return
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._refuse_handshake(self.conn.handshake_exc)
+
+    def _refuse_handshake(self, problem: Exception) -> None:
+        """Answer a handshake that can't be read, which uvicorn doesn't notice."""
+        if isinstance(problem, SecurityError):  # of the library's own limits
+            text = "A line of a handshake may have 8,192 bytes, and a handshake 128 headers."
+            self._end_handshake(431, "HEADERS_TOO_LARGE", text)
+        else:
+            text = "This is not a handshake of the WebSocket protocol."
+            self._end_handshake(400, "BAD_REQUEST", text)
+
+    def _end_handshake(self, status: int, code: str, text: str) -> None:
+        self.transport.write(final_error(status, code, text, _VERSION))
+        self.close_sent = self.handshake_complete = self._refused = True
+        self.transport.close()
+
+    def handle_ping(self) -> None:
+        """Answer a ping; one that came in the same bytes as a broken rule stays unanswered."""
+        if self._refused:
+            return
+        if self.writable.is_set():
+            super().handle_ping()
+        else:  # answers to a peer that doesn't read would grow our memory
+            self.transport.abort()
+
+    def send_receive_event_to_app(self) -> None:
+        """Pass a message on; uvicorn would log one that is not UTF-8 as an error of ours."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.conn.send_close(1007, "A text message must be UTF-8")
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        """Tell the peer what it broke, and wait until it has read that.
+
+        Closed at once, with bytes of the peer unread, the connection would be reset: the close
+        frame would be lost on the way, and the peer left to guess (1006).
+        """
+        code = 1006 if self.conn.close_sent is None else self.conn.close_sent.code
+        rejections[str(code)] += 1
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code})
+        self.close_sent = self._refused = True
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        if self.close_timer is None:
+            self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send what the application says; raises `ClientDisconnected` if that is too late."""
+        if self._refused:
+            # The application has yet to hear of it: uvicorn would call that an error of its.
+            raise ClientDisconnected
+        await super().send(message)
+        if self._early and self.handshake_complete:
+            early, self._early = self._early, b""
+            self.transport.resume_reading()
+            self.data_received(early)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            # uvicorn would log an answered handshake as one that the application forgot.
+            self.handshake_complete = True
