@@ -11,10 +11,10 @@ from bench.load.screen import Opening
 Json = dict[str, Any]
 
 ALL_FIELDS = "id table items { name quantity } createdAt cursor"
-_CREATE = f"""mutation CreateOrder($input: CreateOrderInput!) {{
+CREATE = f"""mutation CreateOrder($input: CreateOrderInput!) {{
   createOrder(input: $input) {{ order {{ {ALL_FIELDS} }} errors {{ code message field }} }}
 }}"""
-_PAGE = f"""query Orders($first: Int) {{
+PAGE = f"""query Orders($first: Int) {{
   orders(first: $first) {{ nodes {{ {ALL_FIELDS} }} }}
 }}"""
 _PAGE_AFTER = f"""query Orders($first: Int, $after: String) {{
@@ -79,12 +79,12 @@ class GraphQL:
 
     def create(self, order: Json) -> bytes:
         """Return the mutation."""
-        return self._request(_CREATE, {"input": order})
+        return self._request(CREATE, {"input": order})
 
     def page(self, first: int, after: str | None = None) -> bytes:
         """Return the query."""
         if after is None:
-            return self._request(_PAGE, {"first": first})
+            return self._request(PAGE, {"first": first})
         return self._request(_PAGE_AFTER, {"first": first, "after": after})
 
     def screen(self, selection: str = ALL_FIELDS, after: str | None = None) -> Opening:

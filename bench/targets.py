@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from bench.load.clients import CLIENTS, GET, PLAIN, Client
+from bench.scenarios.clients import SOCKET
+
 Key = tuple[str, str, str]
 
 
@@ -144,5 +147,18 @@ TARGETS = (
         ("create", "orders/s", "bistro92"),
         ("create", "orders/s", "bare"),
         0.45,
+    ),
+    *(
+        Target(
+            f"{client.name}: {work}, against the plainest request",
+            ("clients", f"{metric} {client.name}", "bistro92"),
+            ("clients", f"{metric} {PLAIN.name}", "bistro92"),
+            0.85,
+        )
+        for work, metric, clients in (
+            ("`createOrder`", "orders/s", CLIENTS),
+            ("pages of 200 orders", "pages/s", (*CLIENTS, GET, Client(SOCKET, ()))),
+        )
+        for client in clients
     ),
 )

@@ -3,6 +3,7 @@
 from bench.cluster import missing_postgres
 from bench.scenarios import (
     client_limit,
+    clients,
     create_order,
     fan_out,
     growth,
@@ -46,6 +47,12 @@ SCENARIOS = (
         _TWO,
         orders.measure_while_writing,
         quick_systems=_TWO,
+    ),
+    Scenario(
+        "clients",
+        "what real clients send: orders, 64 connections; pages of 200, 32 connections",
+        (BISTRO92,),
+        clients.measure,
     ),
     Scenario(
         "fan-out",
