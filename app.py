@@ -9,6 +9,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 if __name__ == "__main__" and len(sys.argv) == 1:
     # What follows takes a second: a service that is stopped meanwhile has stopped as it should.
@@ -19,28 +20,37 @@ if __name__ == "__main__" and len(sys.argv) == 1:
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from db.errors import Bistro92Error, StartError
+from db.errors import StartError
 from db.order_log import OrderLog
 from db.writer import Writer
-from execution.engine import build_schema
+from execution.engine import build_engine
 from execution.operations import Operations
 from resolvers.context import Service
-from server.access.gate import Door, gates
+from server.access.callers import Access
+from server.access.gate import Gate
 from server.access.open_routes import API
-from server.access.socket_limit import SocketLimit
-from server.asgi.requests import BodyLimit, PlainStartErrors, RequestIds
+from server.access.rate_limit import Limiter
+from server.access.sites import Sites
+from server.asgi.body_limit import BodyLimit
+from server.asgi.gates import gates
+from server.asgi.not_found import REFUSALS_BY_STATUS, refuse_other_sockets
+from server.asgi.request_ids import RequestIds
+from server.asgi.socket_limit import SocketLimit
+from server.asgi.start_errors import PlainStartErrors
+from server.asgi.state import Run, State, state_of_run
 from server.commands import backup, migrate, tokens
-from server.databases import database_file, open_database
-from server.http.fast_path import Application, FastLane
-from server.http.not_found import REFUSALS_BY_STATUS, refuse_other_sockets
+from server.databases import database_file, open_database, open_tokens
+from server.health import healthz, readyz
+from server.http.fast_path import Application, FastPath
+from server.http.graphql_over_http import GraphQLOverHTTP
 from server.logs import log_config
 from server.metrics import serve_metrics
 from server.settings import Settings, load_settings
 from server.streams import keep_standard_streams
-from server.websocket.view import GraphQLView, ViewOfRun
+from server.websocket.view import GraphQLSockets
 from server.wire.log_filter import hide_tokens
 from server.wire.server import Server, bind, server_config
 from server.wire.starting import ended_by_signals
@@ -96,78 +106,48 @@ async def _stop_if_replaced(log: OrderLog) -> AsyncIterator[None]:
         task.cancel()
 
 
-async def _healthz(_request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
-
-
-async def _readyz(request: Request) -> Response:
-    service: Service | None = getattr(request.state, "service", None)
-    if service is None:
-        return JSONResponse({"status": "starting"}, status_code=503)
-    if service.draining:
-        return JSONResponse({"status": "draining"}, status_code=503)
-    if not service.writer.alive:
-        return JSONResponse({"status": "the writer has stopped"}, status_code=503)
-    try:
-        await service.reader.head()
-        await service.log.refresh()
-    except Bistro92Error as error:
-        return JSONResponse({"status": str(error)}, status_code=503)
-    return JSONResponse({"status": "ok"})
-
-
 async def _to_graphiql(_request: Request) -> Response:
     return RedirectResponse(API)
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings) -> Application:
     """Build the application. Nothing is opened before its lifespan starts."""
     hide_tokens()
-    schema = build_schema(
-        document_cache_max_documents=settings.document_cache_max_documents,
-        limits=settings.document_limits(),
-        answer_max_values=settings.answer_max_values,
-        variables_max_values=settings.variables_max_values,
-        introspection=settings.introspection,
-    )
+    engine = build_engine(settings.engine_limits())
+    sites = Sites(settings.sites())
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, State]]:
         with ended_by_signals() as has_started:
             # Whatever remembers is of this run: another may have another database.
-            operations = Operations(schema, compiled=settings.compiled_operations)
-            door = Door(settings)
+            gate = _gate(settings, sites)
             file = database_file(settings)
             host, port = settings.metrics_host, settings.metrics_port
             async with (
-                door.access.opened(),
+                gate.access.opened(),
                 run_service(settings) as service,
                 serve_metrics(service, file, host=host, port=port),
                 _stop_if_replaced(service.log),
             ):
                 has_started()
                 app.state.service = service
-                body_max_bytes = settings.http_body_max_bytes
-                yield {
-                    "service": service,
-                    "door": door,
-                    "view": GraphQLView(schema, operations, settings, door),
-                    "lane": FastLane(API, operations, door, service, body_max_bytes=body_max_bytes),
-                }
+                operations = Operations(engine, service, compiled=settings.compiled_operations)
+                yield state_of_run(Run(service, gate, operations))
 
     return Application(
+        FastPath(API, body_max_bytes=settings.http_body_max_bytes),
         routes=[
             *([Route("/", _to_graphiql)] if settings.graphiql else []),
-            Route(API, ViewOfRun()),
-            WebSocketRoute(API, ViewOfRun()),
-            Route("/healthz", _healthz),
-            Route("/readyz", _readyz),
+            Route(API, GraphQLOverHTTP(graphiql=settings.graphiql)),
+            WebSocketRoute(API, GraphQLSockets(engine.vocabulary, settings.sockets())),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
             WebSocketRoute("/{path:path}", refuse_other_sockets),
         ],
         middleware=[
             Middleware(PlainStartErrors),
             Middleware(RequestIds),
-            *gates(settings),
+            *gates(sites, pages=settings.graphiql),
             Middleware(
                 SocketLimit,
                 max_sockets=settings.max_websockets,
@@ -180,6 +160,16 @@ def create_app(settings: Settings) -> Starlette:
     )
 
 
+def _gate(settings: Settings, sites: Sites) -> Gate:
+    anonymous = settings.allow_anonymous
+    open_stored = partial(open_tokens, settings, read_only=True)
+    return Gate(
+        Access(open_stored, host=settings.host, allow_anonymous=anonymous),
+        sites,
+        Limiter(settings.rate_limit, allow_anonymous=anonymous),
+    )
+
+
 def __getattr__(name: str) -> Starlette:
     """Make `app:app` work with the uvicorn command without reading settings at every import."""
     if name != "app":
@@ -188,7 +178,7 @@ def __getattr__(name: str) -> Starlette:
     try:
         settings = load_settings()
         # uvicorn has configured its own loggers only: ours would lose their fields.
-        logging.config.dictConfig(log_config(settings))
+        logging.config.dictConfig(log_config(settings.log_level, settings.log_format))
         return create_app(settings)
     except StartError as error:
         sys.exit(f"Bistro92 can't start: {error}")
@@ -228,7 +218,13 @@ def _serve(settings: Settings) -> None:
             f"{error.strerror}. Stop the program that uses it, or set BISTRO92_PORT."
         )
     app = create_app(settings)
-    config = server_config(app, settings)
+    config = server_config(
+        app,
+        app.fast_path,
+        settings.connection_limits(),
+        message_max_bytes=settings.websocket_message_max_bytes,
+        log_config=log_config(settings.log_level, settings.log_format),
+    )
 
     async def drain_service() -> None:
         await drain(app.state.service, settings.drain_timeout_seconds)

@@ -1,88 +1,69 @@
-"""Build the Strawberry schema."""
+"""What every operation needs that is run: the schema, its documents, and graphql-core's executor.
 
-from typing import Any
+Strawberry makes the schema. Operations are run on it by graphql-core or compiled, never through
+Strawberry's own `execute` and `stream`, which parse, guard and report in ways of their own.
+"""
+
+from dataclasses import dataclass
 
 import strawberry
-from graphql import GraphQLError
-from strawberry.types import ExecutionContext, ExecutionResult
-from strawberry.types.graphql import OperationType
+from graphql import GraphQLSchema
+from strawberry.schema.name_converter import NameConverter
 
-from execution.documents.cache import CachedDocuments, DocumentCache
+from execution.documents.cache import DocumentCache
 from execution.documents.limits import DocumentLimits
-from execution.errors import CodedErrors, log_unexpected, request_id_of
-from execution.paced_executor import ANSWER_MAX_VALUES, VARIABLES_MAX_VALUES, PacedExecutor
+from execution.paced_executor import PacedExecutor
 from schema.roles import guard_root_fields
-from schema.root import Mutation, Query, Subscription
+from schema.sdl import vocabulary
 
 
-class Schema(strawberry.Schema):
-    """Strawberry's schema with quieter errors, and subscriptions on the socket only."""
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """What operations may have at the most, and whether they may ask for the schema.
 
-    documents: DocumentCache
+    Counts are of values: in the variables of a request that isn't compiled, in the lists of an
+    answer. Without `introspection` the errors don't suggest names either.
+    """
 
-    def __init__(
-        self,
-        *args: Any,
-        answer_max_values: int = ANSWER_MAX_VALUES,
-        variables_max_values: int = VARIABLES_MAX_VALUES,
-        introspection: bool = True,
-        **kwargs: Any,
-    ) -> None:
+    documents_kept: int = 256
+    document: DocumentLimits = DocumentLimits()  # noqa: RUF009 - it is frozen
+    variables_max_values: int = 4_000
+    answer_max_values: int = 100_000
+    introspection: bool = True
+
+
+_DEFAULTS = EngineLimits()
+
+
+class Engine:
+    """A schema that is ready to run operations; the same for every run of the service."""
+
+    def __init__(self, vocabulary: strawberry.Schema, limits: EngineLimits = _DEFAULTS) -> None:
+        self.vocabulary = vocabulary
+        self.schema: GraphQLSchema = vocabulary._schema
+        self.names: NameConverter = vocabulary.config.name_converter
+        guard_root_fields(self.schema)
+        self.answer_max_values = limits.answer_max_values
+        self.documents = DocumentCache(
+            self.schema,
+            max_documents=limits.documents_kept,
+            limits=limits.document,
+            introspection=limits.introspection,
+        )
+
         class Executor(PacedExecutor):
-            max_values = answer_max_values
-            max_variable_values: int | None = variables_max_values
-            suggests_names = introspection
+            max_values = limits.answer_max_values
+            max_variable_values: int | None = limits.variables_max_values
+            suggests_names = limits.introspection
 
         class ReplayingExecutor(Executor):
             # What has been executed must be told: it is too late to refuse its variables.
             max_variable_values = None
 
-        self.replaying_executor_class = ReplayingExecutor
-        self.answer_max_values = answer_max_values
-        kwargs["execution_context_class"] = Executor
-        super().__init__(*args, **kwargs)
-
-    async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
-        """Execute one query or mutation (sockets use `stream`)."""
-        # Strawberry lets a POST begin a subscription, and then fails on its stream.
-        allowed = kwargs.get("allowed_operation_types") or set(OperationType)
-        kwargs["allowed_operation_types"] = set(allowed) - {OperationType.SUBSCRIPTION}
-        return await super().execute(*args, **kwargs)
-
-    def process_errors(
-        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
-    ) -> None:
-        """Log what was not expected."""
-        log_unexpected(errors, request_id_of(execution_context))
+        self.executor: type[PacedExecutor] = Executor
+        self.replaying_executor: type[PacedExecutor] = ReplayingExecutor
 
 
-def build_schema(
-    *,
-    document_cache_max_documents: int,
-    limits: DocumentLimits | None = None,
-    answer_max_values: int = ANSWER_MAX_VALUES,
-    variables_max_values: int = VARIABLES_MAX_VALUES,
-    introspection: bool = True,
-) -> Schema:
-    """Build the schema. Parsed and validated documents are kept, the last so many.
-
-    Without `introspection` it tells nothing of itself, in the suggestions of errors neither.
-    """
-    schema: Schema = Schema(
-        query=Query,
-        mutation=Mutation,
-        subscription=Subscription,
-        # Factories: an extension object must not be shared between operations.
-        extensions=[CodedErrors, lambda: CachedDocuments(schema.documents)],
-        answer_max_values=answer_max_values,
-        variables_max_values=variables_max_values,
-        introspection=introspection,
-    )
-    guard_root_fields(schema._schema)
-    schema.documents = DocumentCache(
-        schema._schema,
-        max_documents=document_cache_max_documents,
-        limits=limits,
-        introspection=introspection,
-    )
-    return schema
+def build_engine(limits: EngineLimits = _DEFAULTS) -> Engine:
+    """Return the engine of the service's own schema."""
+    return Engine(vocabulary(), limits)

@@ -6,27 +6,58 @@ becomes "Unexpected error." with that id.
 """
 
 import logging
-from collections.abc import Iterable
 
-from graphql import GraphQLError, GraphQLSyntaxError
-from strawberry.exceptions import MissingQueryError
-from strawberry.extensions import MaskErrors
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.types import ExecutionContext
+from graphql import GraphQLError, GraphQLFormattedError, GraphQLSyntaxError, Node
 
-from db.errors import Bistro92Error
+from db.errors import (
+    BadCursorError,
+    Bistro92Error,
+    CursorExpiredError,
+    OverloadedError,
+    UnavailableError,
+)
 from db.stats import rejections
+from execution.codes import Code
+from resolvers.validation import BadUserInputError
+from schema.roles import ForbiddenError
 
 logger = logging.getLogger("bistro92.errors")
 
-_EXPECTED = (
-    Bistro92Error,
-    MissingQueryError,
-    CannotGetOperationTypeError,
-    InvalidOperationTypeError,
-)
 UNEXPECTED_MESSAGE = "Unexpected error."
-OPERATION_RESOLUTION_FAILURE = "OPERATION_RESOLUTION_FAILURE"
+
+
+class AnswerTooLargeError(Bistro92Error):
+    """An operation selects more values than an answer may have."""
+
+    def __init__(self, max_values: int) -> None:
+        super().__init__(
+            f"An answer has at most {max_values} values: select fewer fields, or smaller pages."
+        )
+
+
+_CODES: dict[type[Exception], Code] = {
+    AnswerTooLargeError: Code.ANSWER_TOO_LARGE,
+    BadCursorError: Code.BAD_CURSOR,
+    BadUserInputError: Code.BAD_USER_INPUT,
+    CursorExpiredError: Code.CURSOR_EXPIRED,
+    ForbiddenError: Code.FORBIDDEN,
+    OverloadedError: Code.OVERLOADED,
+    UnavailableError: Code.UNAVAILABLE,
+}
+
+
+def code_of_failure(error: Exception) -> Code:
+    """Return the code of what a resolver has raised."""
+    known = (_CODES[kind] for kind in type(error).__mro__ if kind in _CODES)
+    return next(known, Code.INTERNAL_SERVER_ERROR)
+
+
+class RefusedOperationError(GraphQLError):
+    """An operation that is refused before it is executed, for a reason that has its own code."""
+
+    def __init__(self, code: Code, message: str, node: Node | None = None) -> None:
+        super().__init__(message, node)
+        self.code = code
 
 
 def _cause(error: GraphQLError) -> Exception | None:
@@ -37,64 +68,37 @@ def _cause(error: GraphQLError) -> Exception | None:
     return cause
 
 
-def _code(error: GraphQLError) -> str:
+def code_of(error: GraphQLError) -> Code:
+    """Return the code of an error."""
     match _cause(error):
-        case Bistro92Error() as expected:
-            return expected.code
-        case MissingQueryError() | CannotGetOperationTypeError() | InvalidOperationTypeError():
-            return OPERATION_RESOLUTION_FAILURE
+        case None if isinstance(error, RefusedOperationError):
+            return error.code
         case None if isinstance(error, GraphQLSyntaxError):
-            return "GRAPHQL_PARSE_FAILED"
+            return Code.GRAPHQL_PARSE_FAILED
         case None if error.original_error is not None:  # a variable that could not be coerced
-            return "BAD_USER_INPUT"
+            return Code.BAD_USER_INPUT
         case None:
-            return "GRAPHQL_VALIDATION_FAILED"
-        case _:
-            return "INTERNAL_SERVER_ERROR"
+            return Code.GRAPHQL_VALIDATION_FAILED
+        case cause:
+            return code_of_failure(cause)
 
 
-def _is_unexpected(error: GraphQLError) -> bool:
-    cause = _cause(error)
-    return cause is not None and not isinstance(cause, _EXPECTED)
+def present_error(error: GraphQLError, request_id: str) -> GraphQLFormattedError:
+    """Count an error, and return it as the client may see it: logged and masked if unexpected."""
+    code = code_of(error)
+    formatted = error.formatted
+    if code is Code.INTERNAL_SERVER_ERROR:
+        fields = {"request_id": request_id}
+        logger.error("unexpected error at %s", error.path, exc_info=_cause(error), extra=fields)
+        formatted["message"] = UNEXPECTED_MESSAGE
+        formatted["extensions"] = {"code": code.name, "requestId": request_id}
+    else:
+        formatted["extensions"] = {"code": code.name}
+    rejections[code.name] += 1
+    return formatted
 
 
-def log_unexpected(errors: Iterable[GraphQLError], request_id: str | None) -> None:
-    """Log what clients are not told, with the id that they are told."""
-    for error in filter(_is_unexpected, errors):
-        logger.error(
-            "unexpected error at %s",
-            error.path,
-            exc_info=_cause(error),
-            extra={"request_id": request_id},
-        )
-
-
-def present_error(error: GraphQLError, request_id: str | None) -> GraphQLError:
-    """Return an error as the client may see it: with its code, and masked if unexpected."""
-    extensions = {"code": _code(error), **(error.extensions or {})}
-    message = error.message
-    if _is_unexpected(error):
-        message = UNEXPECTED_MESSAGE
-        extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id}
-    rejections[str(extensions["code"])] += 1
-    return GraphQLError(
-        message,
-        nodes=error.nodes,
-        source=error.source,
-        positions=error.positions,
-        path=error.path,
-        extensions=extensions,
-    )
-
-
-def request_id_of(context: ExecutionContext | None) -> str | None:
-    """Return the id of the request that an operation belongs to."""
-    return getattr(getattr(context, "context", None), "request_id", None)
-
-
-class CodedErrors(MaskErrors):
-    """`present_error` for every error of results and of streamed results."""
-
-    def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        """Return the error as the client may see it."""
-        return present_error(error, request_id_of(self.execution_context))
+def describe(code: Code, message: str, **extensions: object) -> GraphQLFormattedError:
+    """Count an error that has no place in a document, and return it as the client sees it."""
+    rejections[code.name] += 1
+    return {"message": message, "extensions": {"code": code.name, **extensions}}

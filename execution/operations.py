@@ -1,277 +1,185 @@
-"""Run operations: compiled if possible, on graphql-core in every other case, with one result."""
+"""THE one door for operations: whoever asks, and by whichever way, comes in here.
 
-import asyncio
-import inspect
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
-from typing import Any
+What is decided here is decided nowhere else: whether a request is well-formed, which operation it
+asks for, whether its caller may use it, whether it runs compiled or on graphql-core, and whether
+its answer is one that somebody else has been given. Edges translate bytes.
+"""
 
-from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, execute
+import logging
+from collections.abc import Coroutine
 
-from db.errors import Bistro92Error
-from db.records import LogEntry
-from execution import encoding
-from execution.compiled.boundary import DeviationError
-from execution.compiled.operation import CompiledOperation, Plan, RootField, compile_operation
-from execution.engine import Schema
-from execution.errors import log_unexpected, present_error
-from execution.paced_executor import AnswerTooLargeError
-from execution.request import GraphQLRequest
+from graphql import GraphQLError, OperationDefinitionNode, OperationType
+
+from db.tokens import Role
+from execution.codes import Code, Stage
+from execution.compiled.operation import CompiledOperation, compile_operation
+from execution.compiled.running import run_compiled
+from execution.documents.cache import Document
+from execution.engine import Engine
+from execution.feeds import Feed, GenericFeed, begin_compiled
+from execution.generic import run_generic, subscribe_generic
+from execution.request import GraphQLRequest, RawRequest, RefusedError
+from execution.response import Response, invalid, refused, unexpected
+from execution.shared.answers import SharedAnswers
 from execution.shared.events import SharedEvents
-from resolvers.context import Context
-from resolvers.order_created import OrderFeed
+from resolvers.context import Caller, Context, Service
 
-Response = dict[str, Any]
-
-# Thousands of events: screens that are live, or came back together, ask for the same few hundred.
-_EVENTS_MAX_BYTES = 2_097_152
+logger = logging.getLogger("bistro92.operations")
 
 
-class InvalidOperationError(Exception):
+class _InvalidOperationError(Exception):
     """A document that isn't valid, or an operation that it doesn't have."""
 
     def __init__(self, errors: list[GraphQLError]) -> None:
         super().__init__(errors)
-        self._errors = errors
-
-    def response(self, context: Context) -> Response:
-        """Return the response to the request, and count its errors."""
-        return to_response(
-            None, [present_error(error, context.request_id) for error in self._errors]
-        )
+        self.errors = errors
 
 
-class CompiledInfo:
-    """What compiled operations pass for Strawberry's `Info`: the context, and nothing else."""
+class Operation:
+    """An operation of a valid document, and the way it runs."""
 
-    __slots__ = ("context",)
+    __slots__ = ("_compiled", "document", "kind", "name")
 
-    def __init__(self, context: Context) -> None:
-        self.context = context
+    def __init__(
+        self, document: Document, node: OperationDefinitionNode, compiled: CompiledOperation | None
+    ) -> None:
+        self.document = document
+        self.name = node.name.value if node.name else None
+        self.kind = node.operation
+        self._compiled = compiled
+
+    def compiled_for(self, context: Context) -> CompiledOperation | None:
+        """Return it compiled; None if it must run on graphql-core, which also says FORBIDDEN."""
+        compiled = self._compiled
+        return compiled if compiled is not None and context.may_use(compiled.roles) else None
+
+    def is_shared_by(self, context: Context) -> bool:
+        """Tell whether the caller gets the answer that others of the role get at this head."""
+        compiled = self.compiled_for(context)
+        return compiled is not None and compiled.is_of_the_log
 
 
 class Operations:
-    """The operations of one schema."""
+    """The operations of one run of the service, and what they share."""
 
-    def __init__(self, schema: Schema, *, compiled: bool) -> None:
-        self._schema = schema
-        self._compiled = compiled
-        self.events = SharedEvents(max_bytes=_EVENTS_MAX_BYTES)
+    def __init__(self, engine: Engine, service: Service, *, compiled: bool) -> None:
+        self._engine = engine
+        self._service = service
+        self._compiles = compiled
+        # One of each role: an answer must never reach a role that may not ask for it.
+        self._answers = {role: SharedAnswers(service.log) for role in Role}
+        self._events = SharedEvents()
 
-    def find(self, text: str, name: str | None) -> CompiledOperation | None:
-        """Return the compiled operation that a request asks for.
+    def kind_of(self, raw: RawRequest) -> OperationType | None:
+        """Return what kind of operation a request asks for; None if there is something wrong."""
+        try:
+            return self._select(GraphQLRequest.of(raw.parameters())).kind
+        except (RefusedError, _InvalidOperationError):
+            return None
 
-        None if it must run on graphql-core, for example because something is wrong with it.
+    def known(self, raw: RawRequest, caller: Caller | None) -> Response | None:
+        """Return the answer that the same request has been given, if it still is the newest."""
+        if caller is None or raw.key is None:
+            return None
+        return self._answers[caller.role].find(raw.key)
+
+    def execute(
+        self, raw: RawRequest, caller: Caller | None, request_id: str
+    ) -> Response | Coroutine[None, None, Response]:
+        """Answer a request for a query or mutation: at once, or when it has been run.
+
+        Nothing is raised. What comes without a caller is run, and forbidden field by field.
         """
-        if not self._compiled:
-            return None
+        known = self.known(raw, caller)
+        if known is not None:
+            return known
         try:
-            document = self._schema.documents.get(text)
-        except (GraphQLError, RecursionError):
-            return None
-        if name not in document.derived:
-            # By the operation's own name: a client may ask for any number of others.
-            if name is not None and name not in document.operation_names:
-                return None
-            document.derived[name] = compile_operation(self._schema, document, name)
-        operation = document.derived[name]
-        return operation if isinstance(operation, CompiledOperation) else None
-
-    def select(self, request: GraphQLRequest) -> OperationDefinitionNode:
-        """Return the operation that a request asks for; raises `InvalidOperationError`."""
-        try:
-            document = self._schema.documents.get(request.query)
-            if document.errors:
-                raise InvalidOperationError(document.errors)
-            return document.operation(request.operation_name)
-        except GraphQLError as error:
-            raise InvalidOperationError([error]) from None
-
-    async def execute(self, request: GraphQLRequest, context: Context) -> Response:
-        """Run the query or mutation that a request asks for, compiled if it can be."""
-        compiled = self.find(request.query, request.operation_name)
-        if compiled is not None and context.may_use(compiled.roles):
-            return await self.run(compiled, request.variables, context)
-        result = await self._schema.execute(
-            request.query,
-            variable_values=request.variables,
-            context_value=context,
-            operation_name=request.operation_name,
-        )
-        return to_response(result.data, result.errors or [])
-
-    async def run(
-        self, operation: CompiledOperation, variables: Mapping[str, Any], context: Context
-    ) -> Response:
-        """Run a query or mutation and return the response."""
-        recorded: dict[str, Any] = {}
-        try:
-            coerced = operation.coerce_variables(variables)
-            plan = operation.plan(coerced)
-            calls = [(field, field.arguments(coerced)) for field in plan]
-            if len(calls) == 1:
-                try:
-                    await _resolve_serially(calls, CompiledInfo(context), recorded)
-                except Bistro92Error as error:
-                    return plan[0].fail(error)
-            elif operation.is_mutation:
-                await _resolve_serially(calls, CompiledInfo(context), recorded)
-            else:
-                await _resolve_together(calls, CompiledInfo(context), recorded)
-            if not operation.is_mutation:
-                _weigh(plan, recorded, self._schema.answer_max_values)
-            return {"data": {field.key: field.complete(recorded[field.key]) for field in plan}}
+            request = GraphQLRequest.of(raw.parameters())
+            operation = self._select(request)
+            _check_kind(operation.kind, raw)
+        except RefusedError as error:
+            return refused(error)
+        except _InvalidOperationError as error:
+            return invalid(error.errors, request_id)
         except Exception:
-            # Something is unusual or wrong. graphql-core says what, from the same outcomes:
-            # nothing that was resolved is resolved again.
-            return await self.run_generic(operation, variables, context, recorded)
+            return _unexpected(request_id)
+        context = Context(self._service, request_id, caller)
+        if caller is not None and raw.key is not None and operation.is_shared_by(context):
+            answers = self._answers[caller.role]
+            return answers.compute(raw.key, lambda: self._run(operation, request, context))
+        return self._run(operation, request, context)
+
+    async def _run(
+        self, operation: Operation, request: GraphQLRequest, context: Context
+    ) -> Response:
+        compiled = operation.compiled_for(context)
+        try:
+            if compiled is not None:
+                return await run_compiled(self._engine, compiled, request.variables, context)
+            return await run_generic(
+                self._engine, operation.document, operation.name, request.variables, context
+            )
+        except Exception:
+            return _unexpected(context.request_id)
 
     async def subscribe(
-        self, operation: CompiledOperation, variables: Mapping[str, Any], context: Context
-    ) -> "Feed | None":
-        """Begin a subscription; None if graphql-core must say what is wrong with it."""
+        self, raw: RawRequest, caller: Caller | None, request_id: str
+    ) -> Response | Feed:
+        """Begin a subscription; return what is wrong with it otherwise. Nothing is raised."""
         try:
-            coerced = operation.coerce_variables(variables)
-            (field,) = operation.plan(coerced)
-            orders = await field.resolve(info=CompiledInfo(context), **field.arguments(coerced))
+            request = GraphQLRequest.of(raw.parameters())
+            operation = self._select(request)
+            context = Context(self._service, request_id, caller)
+            return await self._begin(operation, request, context)
+        except RefusedError as error:
+            return refused(error)
+        except _InvalidOperationError as error:
+            return invalid(error.errors, request_id)
         except Exception:
-            return None
-        return Feed(self, operation, variables, context, field, orders)
+            return _unexpected(request_id)
 
-    async def run_generic(
-        self,
-        operation: CompiledOperation,
-        variables: Mapping[str, Any],
-        context: Context,
-        recorded: Mapping[str, Any],
-        root: object = None,
-    ) -> Response:
-        """Run an operation on graphql-core, with the outcomes of the root fields known so far."""
-        schema = self._schema
-        result = execute(
-            schema._schema,
-            operation.document.ast,
-            root_value=root,
-            context_value=context,
-            variable_values=dict(variables),
-            operation_name=operation.name,
-            middleware=[_replaying(recorded)],
-            executor_class=(
-                schema.replaying_executor_class if recorded else schema.execution_context_class
-            ),
+    async def _begin(
+        self, operation: Operation, request: GraphQLRequest, context: Context
+    ) -> Response | Feed:
+        engine, variables = self._engine, request.variables
+        compiled = operation.compiled_for(context)
+        if compiled is not None:
+            feed = await begin_compiled(engine, self._events, compiled, variables, context)
+            if feed is not None:
+                return feed
+        begun = await subscribe_generic(
+            engine, operation.document, operation.name, variables, context
         )
-        if inspect.isawaitable(result):
-            result = await result
-        return self.present(result, context)
+        return begun if isinstance(begun, Response) else GenericFeed(begun, context.request_id)
 
-    def present(self, result: ExecutionResult, context: Context) -> Response:
-        """Turn a result into a response: errors logged, masked and with their codes."""
-        errors = result.errors or []
-        log_unexpected(errors, context.request_id)
-        return to_response(
-            result.data, [present_error(error, context.request_id) for error in errors]
-        )
-
-
-def to_response(data: object, errors: Sequence[GraphQLError]) -> Response:
-    """Return a response of errors that are ready to be shown.
-
-    One that was refused before anything was executed has no `data`, not even null.
-    """
-    formatted = [error.formatted for error in errors]
-    if data is None and formatted and not any(error.path for error in errors):
-        return {"errors": formatted}
-    return {"data": data, "errors": formatted} if formatted else {"data": data}
-
-
-class Feed:
-    """The events of one subscription, encoded."""
-
-    def __init__(
-        self,
-        operations: Operations,
-        operation: CompiledOperation,
-        variables: Mapping[str, Any],
-        context: Context,
-        field: RootField,
-        orders: OrderFeed,
-    ) -> None:
-        self._operations = operations
-        self._operation = operation
-        self._variables = variables
-        self._context = context
-        self._field = field
-        self._orders = orders
-
-    async def payloads(self) -> AsyncGenerator[list[bytes]]:
-        """Yield the JSON of responses, as many at once as there are events."""
-        async with aclosing(self._orders.pages()) as pages:
-            async for page in pages:
-                yield [await self._payload(entry) for entry in page]
-
-    async def _payload(self, entry: LogEntry) -> bytes:
+    def _select(self, request: GraphQLRequest) -> Operation:
+        """Return the operation that a request asks for; raises `_InvalidOperationError`."""
+        name = request.operation_name
         try:
-            return self._operations.events.response(self._field, entry)
-        except Exception:
-            response = await self._operations.run_generic(
-                self._operation, self._variables, self._context, {}, root=entry.order
-            )
-            return encoding.encode(response)
+            document = self._engine.documents.get(request.query)
+            if document.errors:
+                raise _InvalidOperationError(document.errors)
+            found = document.derived.get(name)
+            if isinstance(found, Operation):
+                return found
+            node = document.operation(name)
+        except GraphQLError as error:
+            raise _InvalidOperationError([error]) from None
+        compiled = compile_operation(self._engine, document, node) if self._compiles else None
+        # By a name that the document has, or none: clients may ask for any number of others.
+        document.derived[name] = operation = Operation(document, node, compiled)
+        return operation
 
 
-Call = tuple[RootField, dict[str, Any]]
+def _check_kind(kind: OperationType, raw: RawRequest) -> None:
+    """Raise `RefusedError` for what can't be answered by one response to a request like this."""
+    if kind is OperationType.SUBSCRIPTION:
+        message = "By HTTP, subscriptions are not allowed: use a WebSocket (graphql-transport-ws)."
+        raise RefusedError(Code.OPERATION_RESOLUTION_FAILURE, message, Stage.REQUEST)
+    if kind is OperationType.MUTATION and not raw.may_change:
+        raise RefusedError(Code.METHOD_NOT_ALLOWED, "Mutations are sent by POST only.")
 
 
-async def _resolve_serially(
-    calls: list[Call], info: CompiledInfo, recorded: dict[str, Any]
-) -> None:
-    for field, arguments in calls:
-        try:
-            recorded[field.key] = await field.resolve(info=info, **arguments)
-        except Exception as error:
-            recorded[field.key] = error
-            raise
-        # A mutation that follows a failed one must not run before graphql-core has decided so.
-        if len(calls) > 1:
-            field.complete(recorded[field.key])
-
-
-async def _resolve_together(
-    calls: list[Call], info: CompiledInfo, recorded: dict[str, Any]
-) -> None:
-    outcomes = await asyncio.gather(
-        *(field.resolve(info=info, **arguments) for field, arguments in calls),
-        return_exceptions=True,
-    )
-    recorded.update(
-        {field.key: outcome for (field, _), outcome in zip(calls, outcomes, strict=True)}
-    )
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
-
-
-def _weigh(plan: Plan, recorded: dict[str, Any], max_values: int) -> None:
-    """Deviate if the answer would be too large; graphql-core then says so for each field."""
-    values = sum([field.weigh(recorded[field.key]) for field in plan if field.weigh])
-    if values > max_values:
-        error = AnswerTooLargeError(max_values)
-        recorded.update(dict.fromkeys(recorded, error))
-        raise DeviationError
-
-
-def _replaying(recorded: Mapping[str, Any]) -> Callable[..., Any]:
-    """Return middleware that answers root fields with what they have resolved to already."""
-
-    async def outcome_of(key: str) -> Any:
-        outcome = recorded[key]
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
-
-    def resolve(next_resolver: Callable[..., Any], source: Any, info: Any, **arguments: Any) -> Any:
-        if info.path.prev is None and info.path.key in recorded:
-            return outcome_of(info.path.key)
-        return next_resolver(source, info, **arguments)
-
-    return resolve
+def _unexpected(request_id: str) -> Response:
+    logger.exception("unexpected error", extra={"request_id": request_id})
+    return unexpected(request_id)

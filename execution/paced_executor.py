@@ -7,27 +7,15 @@ nobody else would be answered.
 from collections.abc import Collection
 from typing import Any
 
-from graphql import GraphQLError, GraphQLList, GraphQLObjectType, get_named_type
+from graphql import GraphQLList, GraphQLObjectType, get_named_type
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from db.errors import Bistro92Error
 from db.turns import in_turns
+from execution.codes import Code
+from execution.errors import AnswerTooLargeError, RefusedOperationError
 
-ANSWER_MAX_VALUES = 100_000
-VARIABLES_MAX_VALUES = 4_000
 # Shorter lists are completed in one go, which is twice as fast.
 _LONG_LIST_ITEMS = 16
-
-
-class AnswerTooLargeError(Bistro92Error):
-    """An operation selects more values than an answer may have."""
-
-    code = "ANSWER_TOO_LARGE"
-
-    def __init__(self, max_values: int) -> None:
-        super().__init__(
-            f"An answer has at most {max_values} values: select fewer fields, or smaller pages."
-        )
 
 
 def _has_more_values(variables: object, limit: int) -> bool:
@@ -53,11 +41,11 @@ def _is_within_list(path: Any) -> bool:
 
 
 class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Executes one operation; each schema has a subclass with what it allows."""
+    """Executes one operation; each engine has a subclass with what it allows."""
 
-    max_values = ANSWER_MAX_VALUES
-    max_variable_values: int | None = VARIABLES_MAX_VALUES
-    suggests_names = True
+    max_values: int
+    max_variable_values: int | None
+    suggests_names: bool
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -71,7 +59,7 @@ class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
         variables, limit = args[4] or {}, cls.max_variable_values
         if limit is not None and _has_more_values(variables, limit):
             message = f"The variables of a request have at most {limit} values."
-            return [GraphQLError(message, extensions={"code": "VARIABLES_TOO_LARGE"})]
+            return [RefusedOperationError(Code.VARIABLES_TOO_LARGE, message)]
         return super().build(*args, **kwargs)
 
     def complete_list_value(

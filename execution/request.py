@@ -1,47 +1,36 @@
 """What a client asks for: the only check of a request's shape, by whichever way it came."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from graphql import GraphQLFormattedError
+from execution.codes import Code, Stage
 
-from execution.persisted import NOT_SUPPORTED, NOT_SUPPORTED_MESSAGE, is_hash_only
+# Not a sentence: urql compares it.
+_HASH_ONLY = "PersistedQueryNotSupported"
 
 
 class RefusedError(Exception):
-    """A request that isn't looked at further.
+    """A request that isn't looked at further; `stage` if it isn't the usual one of the code."""
 
-    Over HTTP it is answered with a status of 4xx, whatever type of answer it accepts; on a socket
-    its operation ends with an `error` message.
-    """
-
-    # For answers in `application/json`, whose clients don't look at the body of anything but 200.
-    json_status: int | None = None
-
-    def __init__(
-        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, code: Code, message: str, stage: Stage | None = None) -> None:
         super().__init__(message)
-        self.status = status
         self.code = code
-        self.headers = headers
-        self.error: GraphQLFormattedError = {"message": message, "extensions": {"code": code}}
-
-    def status_as(self, *, json: bool) -> int:
-        """Return the status of an answer, in `application/json` or in the newer type."""
-        return self.json_status if json and self.json_status else self.status
+        self.stage = stage or code.stage
 
 
-class HashOnlyError(RefusedError):
-    """A query that is sent by its hash alone: its client sends the query next."""
+class RawRequest(Protocol):
+    """A request as its edge has received it."""
 
-    json_status = 200
+    @property
+    def key(self) -> bytes | str | None:
+        """What only the same request has, if it may be answered as another one was before."""
 
-    def __init__(self) -> None:
-        # Asked for by GET it has a URL that a cache may keep; the refusal must not be kept.
-        headers = {"cache-control": "no-store"}
-        super().__init__(400, NOT_SUPPORTED, NOT_SUPPORTED_MESSAGE, headers)
+    @property
+    def may_change(self) -> bool:
+        """Whether a mutation may come this way."""
+
+    def parameters(self) -> object:
+        """Return what the client has sent, decoded; raises `RefusedError`."""
 
 
 @dataclass(slots=True)
@@ -64,8 +53,11 @@ class GraphQLRequest:
         if (variables := get("variables")) is not None and not isinstance(variables, dict):
             raise _no_object_in("variables")
         query = get("query")
-        if not query and is_hash_only(parameters):
-            raise HashOnlyError
+        is_empty = not query and query in (None, "")
+        if is_empty and extensions and extensions.get("persistedQuery") is not None:
+            # Apollo's `PersistedQueryLink` and urql's `persistedExchange` send the hash alone at
+            # first. By this code (Apollo) or message (urql) they know to send the query itself.
+            raise RefusedError(Code.PERSISTED_QUERY_NOT_SUPPORTED, _HASH_ONLY)
         if not isinstance(query, str):
             raise _bad("The query of a GraphQL request must be a string.")
         name = get("operationName")
@@ -82,9 +74,9 @@ def _no_object_in(part: str) -> RefusedError:
 def _no_object(parameters: object) -> RefusedError:
     if isinstance(parameters, list):
         message = "Send operations one by one: batches are off."
-        return RefusedError(400, "BATCHING_NOT_SUPPORTED", message)
+        return RefusedError(Code.BATCHING_NOT_SUPPORTED, message)
     return _bad("A GraphQL request must be a JSON object.")
 
 
 def _bad(message: str) -> RefusedError:
-    return RefusedError(400, "BAD_REQUEST", message)
+    return RefusedError(Code.BAD_REQUEST, message)

@@ -62,8 +62,6 @@ class OrderError:
 class BadUserInputError(Bistro92Error):
     """An argument is outside its limits."""
 
-    code = "BAD_USER_INPUT"
-
 
 class ItemInput(Protocol):
     """One line of an order as a client gives it."""

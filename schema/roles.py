@@ -34,8 +34,6 @@ EVERY_ROLE = frozenset(Role)
 class ForbiddenError(Bistro92Error):
     """The caller's role may not use this field."""
 
-    code = "FORBIDDEN"
-
 
 def allowed_to(*roles: Role) -> Mapping[str, frozenset[Role]]:
     """Return the metadata of a root field: the roles that may use it, besides the manager's."""

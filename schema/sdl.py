@@ -10,10 +10,14 @@ from schema.root import Mutation, Query, Subscription
 SDL_PATH = Path(__file__).parent.parent / "schema.graphql"
 
 
+def vocabulary() -> strawberry.Schema:
+    """Return the schema: what can be asked for, and by which words."""
+    return strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription)
+
+
 def sdl() -> str:
     """Return the schema in GraphQL's schema language."""
-    schema = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription)
-    return f"{schema.as_str()}\n"
+    return f"{vocabulary().as_str()}\n"
 
 
 if __name__ == "__main__":

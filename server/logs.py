@@ -11,8 +11,6 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from server.settings import Settings
-
 # Only these: a library may put anything into `extra`, also what nobody should read in a log.
 _FIELDS = ("request_id",)
 _PATH_MAX_CHARACTERS = 100
@@ -55,8 +53,10 @@ def _renderers(log_format: str) -> list[Processor]:
     return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
 
 
-def log_config(settings: Settings) -> dict[str, Any]:
+def log_config(level: str, log_format: str) -> dict[str, Any]:
     """Return the configuration of `logging`: everything goes to stderr, one event a line.
+
+    `log_format` is `console` or `json`.
 
     (A traceback takes more lines in the console format, not in JSON.) Other libraries are heard
     from `warning` on: at `debug` the driver logs the statements with what they store.
@@ -66,10 +66,10 @@ def log_config(settings: Settings) -> dict[str, Any]:
         "foreign_pre_chain": [*_COMMON, _without_empty_lines],
         "processors": [
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            *_renderers(settings.log_format),
+            *_renderers(log_format),
         ],
     }
-    level = settings.log_level.upper()
+    level = level.upper()
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -1,35 +1,32 @@
 """Which media type an answer has, and which a request may have (GraphQL over HTTP, 4 and 5)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 HTML = "text/html"
 
-Headers = Sequence[tuple[bytes, bytes]]
-
 # The caches' bounds: strangers choose what stands in these headers. The view takes longer ones.
 _KEPT = 256
 _KEPT_MAX_BYTES = 256
 
 
-def answered_at_once(headers: Headers) -> bool:
-    """Tell whether a POST has a JSON body and takes `application/json`: the fast lane's."""
-    content_type = accept = None
-    for name, value in headers:
-        if name == b"content-type":
-            content_type = value if content_type is None else content_type
-        elif name == b"accept":
-            if accept is not None:  # several make one list: left to the view
-                return False
-            accept = value
-    return (
-        content_type is not None
-        and len(content_type) <= _KEPT_MAX_BYTES
-        and _is_json(content_type)
-        and (accept is None or (len(accept) <= _KEPT_MAX_BYTES and _takes_json(accept)))
-    )
+def media_type_at_once(headers: Mapping[bytes, bytes], *, has_body: bool) -> str | None:
+    """Return the media type for the answer to an ordinary request; None if that takes a look.
+
+    The body must be JSON. For browsers that ask for a page, the view decides.
+    """
+    if has_body:
+        content_type = headers.get(b"content-type")
+        if content_type is None or len(content_type) > _KEPT_MAX_BYTES:
+            return None
+        if not _is_json(content_type):
+            return None
+    accept = headers.get(b"accept")
+    if accept is None:
+        return JSON
+    return _answer_type(accept) if len(accept) <= _KEPT_MAX_BYTES else None
 
 
 @lru_cache(_KEPT)
@@ -38,8 +35,9 @@ def _is_json(content_type: bytes) -> bool:
 
 
 @lru_cache(_KEPT)
-def _takes_json(accept: bytes) -> bool:
-    return answer_type([accept.decode("latin-1")]) == JSON
+def _answer_type(accept: bytes) -> str | None:
+    given = [accept.decode("latin-1")]
+    return None if asks_for_page(given) else answer_type(given)
 
 
 def is_json(content_type: str) -> bool:

@@ -12,8 +12,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.errors import StartError
 from execution.documents.limits import DocumentLimits
+from execution.engine import EngineLimits
 from server.access.origins import parse_origin
 from server.access.rate_limit import AUTOMATIC, AUTOMATIC_RATE, parse_rate
+from server.access.sites import SiteRules
+from server.websocket.rules import SocketRules
 from server.wire.connections import ConnectionLimits
 
 ENV_PREFIX = "BISTRO92_"
@@ -21,6 +24,8 @@ ENV_PREFIX = "BISTRO92_"
 _TEST_PREFIX = "BISTRO92_TEST_"
 # The type of an error whose message says all that there is to say.
 _SENTENCE = "sentence"
+_ENGINE = EngineLimits()
+_DOCUMENT = _ENGINE.document
 
 
 def split_list(value: str) -> list[str]:
@@ -104,39 +109,54 @@ class Settings(BaseSettings):
         8_388_608, ge=65_536, description="The write-ahead log is checkpointed beyond this size"
     )
     document_cache_max_documents: int = Field(
-        256, ge=1, description="Parsed and validated GraphQL documents kept"
+        _ENGINE.documents_kept, ge=1, description="Parsed and validated GraphQL documents kept"
     )
     compiled_operations: bool = Field(
         True, description="Run operations compiled where possible; `False` uses graphql-core only"
     )
     document_max_characters: int = Field(
-        32_768, ge=1024, description="Largest text of a GraphQL document, in characters"
+        _DOCUMENT.characters,
+        ge=1024,
+        description="Largest text of a GraphQL document, in characters",
     )
     document_max_tokens: int = Field(
-        1000, ge=200, le=10_000, description="Names, values and signs in a document"
+        _DOCUMENT.tokens, ge=200, le=10_000, description="Names, values and signs in a document"
     )
     document_max_depth: int = Field(
-        10, ge=4, description="Fields within fields; introspection may go 20 deep"
+        _DOCUMENT.depth, ge=4, description="Fields within fields; introspection may go 20 deep"
     )
-    document_max_aliases: int = Field(15, ge=0, description="Aliases in an operation")
-    document_max_root_fields: int = Field(20, ge=1, description="Root fields of an operation")
+    document_max_aliases: int = Field(
+        _DOCUMENT.aliases, ge=0, description="Aliases in an operation"
+    )
+    document_max_root_fields: int = Field(
+        _DOCUMENT.root_fields, ge=1, description="Root fields of an operation"
+    )
     document_max_fields: int = Field(
-        300, ge=200, description="Fields in a document, counted after fragments are spread"
+        _DOCUMENT.fields,
+        ge=200,
+        description="Fields in a document, counted after fragments are spread",
     )
-    document_max_fragments: int = Field(20, ge=5, description="Named fragments in a document")
+    document_max_fragments: int = Field(
+        _DOCUMENT.fragments, ge=5, description="Named fragments in a document"
+    )
     document_max_directives: int = Field(
-        20, ge=2, description="Directives in a document, counted after fragments are spread"
+        _DOCUMENT.directives,
+        ge=2,
+        description="Directives in a document, counted after fragments are spread",
     )
     variables_max_values: int = Field(
-        4000,
+        _ENGINE.variables_max_values,
         ge=1000,
         description="Values in the variables of a request that is not run compiled",
     )
     answer_max_values: int = Field(
-        100_000, ge=65_000, description="Values in the lists of an answer to a query"
+        _ENGINE.answer_max_values,
+        ge=65_000,
+        description="Values in the lists of an answer to a query",
     )
     introspection: bool = Field(
-        True, description="Clients may ask for the schema; if `False`, errors suggest no names"
+        _ENGINE.introspection,
+        description="Clients may ask for the schema; if `False`, errors suggest no names",
     )
     graphiql: bool = Field(True, description="Browsers get GraphiQL at `/graphql`")
     http_body_max_bytes: int = Field(
@@ -247,13 +267,31 @@ class Settings(BaseSettings):
             proxies=split_list(self.trusted_proxies),
         )
 
-    def document_limits(self) -> DocumentLimits:
-        """Return the limits of documents."""
-        return DocumentLimits(
-            **{
-                each.name: getattr(self, f"document_max_{each.name}")
-                for each in fields(DocumentLimits)
-            }
+    def engine_limits(self) -> EngineLimits:
+        """Return what operations may have."""
+        limits = {
+            each.name: getattr(self, f"document_max_{each.name}") for each in fields(DocumentLimits)
+        }
+        return EngineLimits(
+            documents_kept=self.document_cache_max_documents,
+            document=DocumentLimits(**limits),
+            variables_max_values=self.variables_max_values,
+            answer_max_values=self.answer_max_values,
+            introspection=self.introspection,
+        )
+
+    def sites(self) -> SiteRules:
+        """Return which names and web pages may use the service."""
+        hosts, origins = split_list(self.allowed_hosts), split_list(self.allowed_origins)
+        return SiteRules(self.host.lower(), hosts, origins)
+
+    def sockets(self) -> SocketRules:
+        """Return the rules of sockets."""
+        return SocketRules(
+            max_operations=self.websocket_max_operations,
+            connection_init_timeout_seconds=self.connection_init_timeout_seconds,
+            ping_interval_seconds=self.ping_interval_seconds,
+            silence_timeout_seconds=self.silence_timeout_seconds,
         )
 
     @model_validator(mode="after")

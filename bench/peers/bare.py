@@ -12,6 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn import Server
 
+from server.http.fast_path import FastPath
+from server.logs import log_config
 from server.settings import Settings
 from server.wire.server import bind, server_config
 
@@ -25,7 +27,13 @@ async def _create_order(request: Request) -> Response:
 def main() -> None:
     """Serve on the port that the environment names."""
     app = Starlette(routes=[Route("/graphql", _create_order, methods=["POST"])])
-    config = server_config(app, Settings(log_level="warning"))
+    config = server_config(
+        app,
+        FastPath("", body_max_bytes=0),
+        Settings().connection_limits(),
+        message_max_bytes=0,
+        log_config=log_config("warning", "console"),
+    )
     Server(config).run(sockets=bind("127.0.0.1", int(os.environ["BENCH_PORT"])))
 
 

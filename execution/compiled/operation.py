@@ -1,7 +1,7 @@
 """Compile an operation, once, into functions that do only what the operation does.
 
 What is compiled: variables (`variables`), the arguments of root fields (`arguments`), and the way
-from a resolver's result to the response (`outputs`), for each setting of the operation's
+from a resolver's result to the response (`completion`), for each setting of the operation's
 conditions (`selection`). What can't be compiled runs on graphql-core.
 """
 
@@ -13,7 +13,6 @@ from graphql import (
     FieldNode,
     GraphQLError,
     GraphQLObjectType,
-    GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
 )
@@ -30,11 +29,11 @@ from execution.compiled.completion import (
     compile_weigher,
     strawberry_field,
 )
-from execution.compiled.refusal import Failure, compile_failure
+from execution.compiled.refusal import Refusal, compile_refusal
 from execution.compiled.selection import Selection, condition_variables, field_names
 from execution.compiled.variables import compile_variables
 from execution.documents.cache import Document
-from execution.engine import Schema
+from execution.engine import Engine
 from schema.roles import roles_of_operation
 from schema.root import OF_THE_LOG
 
@@ -53,7 +52,7 @@ class RootField:
     arguments: Arguments
     complete: Completer
     weigh: Weigher | None
-    fail: Failure
+    refuse: Refusal
 
 
 Plan = tuple[RootField, ...]
@@ -63,20 +62,20 @@ class CompiledOperation:
     """An operation of a valid document, ready to be run with any variables."""
 
     def __init__(
-        self, schema: Schema, document: Document, operation: OperationDefinitionNode
+        self, engine: Engine, document: Document, operation: OperationDefinitionNode
     ) -> None:
         self.document = document
         self.name = operation.name.value if operation.name else None
         self.is_mutation = operation.operation is OperationType.MUTATION
         self.is_subscription = operation.operation is OperationType.SUBSCRIPTION
         # Who may use it: whoever runs it must ask. It is the same for all its plans.
-        self.roles = roles_of_operation(schema._schema, operation, document.fragments)
-        self._schema = schema
+        self.roles = roles_of_operation(engine.schema, operation, document.fragments)
+        self._engine = engine
         self._operation = operation
-        self.is_of_the_log = _is_of_the_log(schema, document, operation)
+        self.is_of_the_log = _is_of_the_log(engine, document, operation)
         self._conditions = condition_variables(document)
         self._plans: dict[tuple[bool, ...], Plan] = {}
-        self.coerce_variables = compile_variables(schema._schema, operation)
+        self.coerce_variables = compile_variables(engine.schema, operation)
         if not self._conditions:
             self._plans[()] = self._compile(())
 
@@ -91,26 +90,26 @@ class CompiledOperation:
         return plan
 
     def _compile(self, setting: tuple[bool, ...]) -> Plan:
-        schema: GraphQLSchema = self._schema._schema
+        schema = self._engine.schema
         conditions = dict(zip(self._conditions, setting, strict=True))
         selection = Selection(schema, self.document, self._operation, conditions)
         kind = schema.get_root_type(self._operation.operation)
         if kind is None:
             raise NotCoveredError("no such root type")
-        names = self._schema.config.name_converter
+        names = self._engine.names
         return tuple(
             _compile_root_field(kind, key, details, selection, names)
             for key, details in selection.root_fields(kind).items()
         )
 
 
-def _is_of_the_log(schema: Schema, document: Document, operation: OperationDefinitionNode) -> bool:
+def _is_of_the_log(engine: Engine, document: Document, operation: OperationDefinitionNode) -> bool:
     """Tell whether an operation has the same answer whenever it is run at the same head.
 
     Looks at names anywhere in the document: a condition may let a field in later, and to share
     one operation too few costs time only.
     """
-    kind = schema._schema.query_type
+    kind = engine.schema.query_type
     if operation.operation is not OperationType.QUERY or kind is None:
         return False
     fields = kind.fields
@@ -138,7 +137,7 @@ def _compile_root_field(
         compile_arguments(definition, field, node, names),
         compile_completer(definition.type, details, selection),
         compile_weigher(definition.type, details, selection),
-        compile_failure(definition.type, key, details),
+        compile_refusal(definition.type, key, details),
     )
 
 
@@ -160,15 +159,10 @@ def _resolver(field: StrawberryField) -> Callable[..., Awaitable[Any]]:
 
 
 def compile_operation(
-    schema: Schema, document: Document, name: str | None
+    engine: Engine, document: Document, operation: OperationDefinitionNode
 ) -> CompiledOperation | None:
-    """Compile the operation that a request asks for; None if it runs on graphql-core.
-
-    That includes everything that is wrong with the request: graphql-core reports it.
-    """
-    if document.errors:
-        return None
+    """Compile an operation of a valid document; None if it runs on graphql-core."""
     try:
-        return CompiledOperation(schema, document, document.operation(name))
+        return CompiledOperation(engine, document, operation)
     except (GraphQLError, NotCoveredError):
         return None

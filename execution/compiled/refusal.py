@@ -5,31 +5,33 @@ an order does, and the service could do less the more is asked of it.
 """
 
 from collections.abc import Callable
-from typing import Any
 
-from graphql import GraphQLNonNull, get_location
+from graphql import GraphQLFormattedError, GraphQLNonNull, get_location
 from graphql.execution.collect_fields import FieldDetails
 
 from db.errors import Bistro92Error
 from db.stats import rejections
+from execution.errors import code_of_failure
+from execution.response import Response, executed
 
-Failure = Callable[[Bistro92Error], dict[str, Any]]
+Refusal = Callable[[Bistro92Error], Response]
 
 
-def compile_failure(kind: object, key: str, fields: list[FieldDetails]) -> Failure:
+def compile_refusal(kind: object, key: str, fields: list[FieldDetails]) -> Refusal:
     """Return a function from what an operation's only root field has raised to the response."""
     data = None if isinstance(kind, GraphQLNonNull) else {key: None}
     places = [field.node.loc for field in fields]
     locations = [get_location(loc.source, loc.start).formatted for loc in places if loc]
 
-    def respond(error: Bistro92Error) -> dict[str, Any]:
-        rejections[error.code] += 1
-        described = {
+    def respond(error: Bistro92Error) -> Response:
+        code = code_of_failure(error)
+        rejections[code.name] += 1
+        described: GraphQLFormattedError = {
             "message": str(error),
             "locations": locations,
             "path": [key],
-            "extensions": {"code": error.code},
+            "extensions": {"code": code.name},
         }
-        return {"data": data, "errors": [described]}
+        return executed(data, [described], [code])
 
     return respond

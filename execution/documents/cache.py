@@ -4,29 +4,24 @@ Parsing and validation cost ten times what an operation does. The cache is bound
 by size: a stream of ever-new documents pushes out old ones and grows nothing.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterator
-
 from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
-    NameNode,
     OperationDefinitionNode,
-    OperationType,
-    SelectionSetNode,
     specified_rules,
     validate,
 )
 from graphql.validation.rules import overlapping_fields_can_be_merged as overlapping_fields
 from graphql.validation.validate import ValidationAbortedError
-from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from execution.bounded import BoundedMap
+from execution.codes import Code
 from execution.documents.limits import DocumentLimitError, DocumentLimits, parse_within_limits
-from execution.errors import OPERATION_RESOLUTION_FAILURE
+from execution.errors import RefusedOperationError
 
 # A syntax tree is some 250 times as large as its text: this is 64 MB of trees.
 _TEXTS_MAX_CHARACTERS = 262_144
@@ -67,7 +62,7 @@ class Document:
             message = "The document has no operation."
             if name is not None:
                 message = f"The document has no operation named {name[:100]}."
-        raise GraphQLError(message, extensions={"code": OPERATION_RESOLUTION_FAILURE})
+        raise RefusedOperationError(Code.OPERATION_RESOLUTION_FAILURE, message)
 
     @property
     def fragments(self) -> dict[str, FragmentDefinitionNode]:
@@ -96,11 +91,13 @@ class DocumentCache:
         introspection: bool = True,
     ) -> None:
         self._schema = schema
-        self._max_documents = max_documents
         self._limits = limits or DocumentLimits()
         self._introspection = introspection
-        self._documents: OrderedDict[str, Document] = OrderedDict()
-        self._characters = 0
+        self._documents: BoundedMap[str, Document] = BoundedMap(
+            max_entries=max_documents,
+            max_size=_TEXTS_MAX_CHARACTERS,
+            size_of=lambda text, _: len(text),
+        )
         # The last text that is not kept: whoever asks first passes it on to whoever answers.
         self._passing: tuple[str, Document | GraphQLError] | None = None
 
@@ -123,7 +120,7 @@ class DocumentCache:
             raise outcome.with_traceback(None)
         if len(text) <= _TEXT_MAX_CHARACTERS and not outcome.errors:
             self._passing = None
-            self._keep(text, outcome)
+            self._documents.keep(text, outcome)
         return outcome
 
     def _read(self, text: str) -> Document | GraphQLError:
@@ -140,7 +137,7 @@ class DocumentCache:
         )
         if errors and isinstance(errors[-1], ValidationAbortedError) and len(errors) <= _ERRORS_MAX:
             return DocumentLimitError(
-                "DOCUMENT_TOO_COMPLEX", "The document selects the same fields too many times."
+                Code.DOCUMENT_TOO_COMPLEX, "The document selects the same fields too many times."
             )
         return Document(ast, [self._as_told(error) for error in errors])
 
@@ -154,61 +151,3 @@ class DocumentCache:
             # graphql-core still suggests how to select from a field that was asked without.
             message = message.partition(" Did you mean ")[0]
         return error if message == error.message else GraphQLError(message, error.nodes)
-
-    def _keep(self, text: str, document: Document) -> None:
-        self._documents[text] = document
-        self._characters += len(text)
-        while (
-            len(self._documents) > self._max_documents or self._characters > _TEXTS_MAX_CHARACTERS
-        ):
-            given_up, _ = self._documents.popitem(last=False)
-            self._characters -= len(given_up)
-
-
-class CachedDocuments(SchemaExtension):
-    """Takes documents from the cache, and refuses several operations without a name."""
-
-    def __init__(self, documents: DocumentCache) -> None:
-        self._documents = documents
-        self._errors: list[GraphQLError] | None = None
-        self._document: Document | None = None
-
-    def on_parse(self) -> Iterator[None]:
-        """Take the parsed document, or remember why there is none."""
-        context = self.execution_context
-        if context.query:
-            try:
-                self._document = self._documents.get(context.query)
-                context.graphql_document = self._document.ast
-            except GraphQLError as error:
-                # Left without a document, Strawberry would parse the text again, without limits.
-                self._errors = [error]
-                context.graphql_document = _stand_in(context._provided_operation_name)
-        yield
-
-    def on_validate(self) -> Iterator[None]:
-        """Take the result of the validation."""
-        context = self.execution_context
-        document = self._document
-        if document is None:
-            context.pre_execution_errors = self._errors
-        else:
-            context.pre_execution_errors = list(document.errors)
-            if not document.errors:
-                # Strawberry would run the first of several; there is no public way to ask whether
-                # a name was given, as `operation_name` answers with the first one's.
-                try:
-                    document.operation(context._provided_operation_name)
-                except GraphQLError as error:
-                    context.pre_execution_errors = [error]
-        yield
-
-
-def _stand_in(name: str | None) -> DocumentNode:
-    """Return a document that has the operation asked for; it is refused before it is executed."""
-    operation = OperationDefinitionNode(
-        operation=OperationType.QUERY,
-        name=NameNode(value=name) if name is not None else None,
-        selection_set=SelectionSetNode(selections=()),
-    )
-    return DocumentNode(definitions=(operation,))

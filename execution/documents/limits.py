@@ -13,7 +13,6 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLError,
     GraphQLSyntaxError,
     Lexer,
     Node,
@@ -24,6 +23,9 @@ from graphql import (
     TokenKind,
     parse,
 )
+
+from execution.codes import Code
+from execution.errors import RefusedOperationError
 
 # Below `__schema` and `__type`: the queries of GraphiQL and of code generators have a depth of 16.
 _INTROSPECTION_MAX_DEPTH = 20
@@ -46,11 +48,8 @@ class DocumentLimits:
     directives: int = 20
 
 
-class DocumentLimitError(GraphQLError):
+class DocumentLimitError(RefusedOperationError):
     """A document is beyond a limit: it is neither validated nor executed."""
-
-    def __init__(self, code: str, message: str, node: Node | None = None) -> None:
-        super().__init__(message, node, extensions={"code": code})
 
 
 def parse_within_limits(
@@ -59,7 +58,7 @@ def parse_within_limits(
     """Parse a document. Raises `GraphQLSyntaxError` or `DocumentLimitError`."""
     if len(text) > limits.characters:
         raise DocumentLimitError(
-            "DOCUMENT_TOO_LARGE",
+            Code.DOCUMENT_TOO_LARGE,
             f"A document has at most {limits.characters} characters, not {len(text)}. "
             "Send values as variables.",
         )
@@ -68,7 +67,7 @@ def parse_within_limits(
     except GraphQLSyntaxError as error:
         if _has_more_tokens(text, limits.tokens, up_to=error):
             raise DocumentLimitError(
-                "TOO_MANY_TOKENS",
+                Code.TOO_MANY_TOKENS,
                 f"A document has at most {limits.tokens} tokens, and as many comments. "
                 "Send values as variables.",
             ) from None
@@ -97,7 +96,7 @@ def _check(document: DocumentNode, limits: DocumentLimits, introspection: bool) 
     fragments = [node for node in document.definitions if isinstance(node, FragmentDefinitionNode)]
     if len(fragments) > limits.fragments:
         raise DocumentLimitError(
-            "TOO_MANY_FRAGMENTS",
+            Code.TOO_MANY_FRAGMENTS,
             f"A document has at most {limits.fragments} fragments, not {len(fragments)}.",
             fragments[limits.fragments],
         )
@@ -114,12 +113,17 @@ def _check(document: DocumentNode, limits: DocumentLimits, introspection: bool) 
                 directives += measure.directives
     except RecursionError:
         raise DocumentLimitError(
-            "TOO_DEEP", "The document's selections are nested too deeply."
+            Code.TOO_DEEP, "The document's selections are nested too deeply."
         ) from None
     directives += sum(len(fragment.directives or ()) for fragment in fragments)
-    _refuse("TOO_MANY_FIELDS", "A document", "fields", limits.fields, fields, document)
+    _refuse(Code.TOO_MANY_FIELDS, "A document", "fields", limits.fields, fields, document)
     _refuse(
-        "TOO_MANY_DIRECTIVES", "A document", "directives", limits.directives, directives, document
+        Code.TOO_MANY_DIRECTIVES,
+        "A document",
+        "directives",
+        limits.directives,
+        directives,
+        document,
     )
 
 
@@ -128,13 +132,13 @@ def _check_operation(
 ) -> None:
     if measure.depth > limits.depth:
         message = f"An operation selects fields at most {limits.depth} deep, not {measure.depth}."
-        raise DocumentLimitError("TOO_DEEP", message, node)
+        raise DocumentLimitError(Code.TOO_DEEP, message, node)
     if measure.introspection_depth > _INTROSPECTION_MAX_DEPTH:
         message = f"Introspection goes at most {_INTROSPECTION_MAX_DEPTH} deep, not "
-        raise DocumentLimitError("TOO_DEEP", f"{message}{measure.introspection_depth}.", node)
-    _refuse("TOO_MANY_ALIASES", "An operation", "aliases", limits.aliases, measure.aliases, node)
+        raise DocumentLimitError(Code.TOO_DEEP, f"{message}{measure.introspection_depth}.", node)
+    _refuse(Code.TOO_MANY_ALIASES, "An operation", "aliases", limits.aliases, measure.aliases, node)
     _refuse(
-        "TOO_MANY_ROOT_FIELDS",
+        Code.TOO_MANY_ROOT_FIELDS,
         "An operation",
         "root fields",
         limits.root_fields,
@@ -143,7 +147,7 @@ def _check_operation(
     )
 
 
-def _refuse(code: str, what: str, of_what: str, limit: int, found: int, node: Node) -> None:
+def _refuse(code: Code, what: str, of_what: str, limit: int, found: int, node: Node) -> None:
     if found > limit:
         shown = "more" if found >= _COUNT_MAX else str(found)
         raise DocumentLimitError(
@@ -195,7 +199,7 @@ class _Measures:
         measure = self._known[name]
         if measure is None:
             message = f"Fragment {name} spreads itself."
-            raise DocumentLimitError("FRAGMENT_CYCLE", message, self._fragments[name])
+            raise DocumentLimitError(Code.FRAGMENT_CYCLE, message, self._fragments[name])
         return measure
 
     def _of_set(self, selection_set: SelectionSetNode | None) -> _Measure:
@@ -231,7 +235,7 @@ class _Measures:
         if field.name.value in _INTROSPECTION:
             if not self._introspection:
                 message = f"Introspection is switched off: {field.name.value} can't be asked."
-                raise DocumentLimitError("INTROSPECTION_DISABLED", message, field)
+                raise DocumentLimitError(Code.INTROSPECTION_DISABLED, message, field)
             depth, introspection_depth = 1, max(depth, introspection_depth)
         return _Measure(
             depth,

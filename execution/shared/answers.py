@@ -6,37 +6,45 @@ an answer computed after it: never an older head than one it has seen, never wit
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from db.errors import Bistro92Error
 from db.order_log import OrderLog
 from db.records import LogHead
 from execution import encoding
+from execution.bounded import BoundedMap
+from execution.response import Response
 
 _ANSWERS_MAX = 256
 _ANSWERS_MAX_BYTES = 8_388_608
 
+Key = bytes | str
+
 
 class SharedAnswers:
-    """Answers of queries at the log's head, by the bytes of the request."""
+    """Answers of queries at the log's head, by the key of the request."""
 
     def __init__(self, log: OrderLog) -> None:
         self._log = log
         self._head: LogHead | None = None
-        self._answers: dict[bytes, bytes] = {}
-        self._under_way: dict[bytes, asyncio.Task[bytes]] = {}
-        self._bytes = 0
+        self._answers: BoundedMap[Key, Response] = BoundedMap(
+            max_entries=_ANSWERS_MAX,
+            max_size=_ANSWERS_MAX_BYTES,
+            size_of=lambda key, answer: len(key) + len(answer.body),
+        )
+        self._under_way: dict[Key, asyncio.Task[Response]] = {}
 
-    def find(self, request: bytes) -> bytes | None:
+    def find(self, request: Key) -> Response | None:
         """Return the answer that was given to the same request at this head, if it is the newest.
 
         Only asking the database can tell, if other processes write to it: see `compute`.
         """
         return None if self._log.is_shared else self._find(request)
 
-    def _find(self, request: bytes) -> bytes | None:
+    def _find(self, request: Key) -> Response | None:
         return self._answers.get(request) if self._log.head is self._head else None
 
-    async def compute(self, request: bytes, answer: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def compute(self, request: Key, answer: Callable[[], Awaitable[Response]]) -> Response:
         """Compute an answer once for all that ask for it at this head."""
         if self._log.is_shared and (request in self._answers or request in self._under_way):
             try:
@@ -59,21 +67,14 @@ class SharedAnswers:
 
     def _begin_anew(self) -> None:
         self._head = self._log.head
-        self._answers = {}
+        self._answers.clear()
         self._under_way = {}
-        self._bytes = 0
 
-    async def _compute(self, request: bytes, answer: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def _compute(self, request: Key, answer: Callable[[], Awaitable[Response]]) -> Response:
         head = self._log.head
         computed = await answer()
-        if self._log.head is head and self._head is head:
-            self._keep(request, computed)
-        return computed
-
-    def _keep(self, request: bytes, computed: bytes) -> None:
-        size = len(request) + len(computed)
-        has_room = self._bytes + size <= _ANSWERS_MAX_BYTES and len(self._answers) < _ANSWERS_MAX
         # An error may be gone the next time.
-        if has_room and not computed.startswith(b'{"data":null') and b'"errors":' not in computed:
-            self._answers[request] = encoding.trimmed(computed)
-            self._bytes += size
+        if self._log.head is head and self._head is head and not computed.errors:
+            kept = replace(computed, body=encoding.trimmed(computed.body))
+            self._answers.keep(request, kept)
+        return computed

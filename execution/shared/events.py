@@ -4,24 +4,27 @@ An event depends on the entry and on the compiled selection, not on the screen. 
 the first screen that needs it and kept, bounded by size, for the others.
 """
 
-from collections import OrderedDict
-
 from db.records import LogEntry
 from execution import encoding
+from execution.bounded import BoundedMap
 from execution.compiled.operation import RootField
 
+# Thousands of events: screens that are live, or came back together, ask for the same few hundred.
+_MAX_BYTES = 2_097_152
 # What keeping an event takes besides its bytes: its key, its place in the table.
 _OVERHEAD_BYTES = 320
+
+_Key = tuple[RootField, int]
 
 
 class SharedEvents:
     """Encoded events by selection and place in the log, the oldest given up first."""
 
-    def __init__(self, *, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        # A plain dictionary would look for its oldest key past all those given up before it.
-        self._events: OrderedDict[tuple[RootField, int], bytes] = OrderedDict()
+    def __init__(self, *, max_bytes: int = _MAX_BYTES) -> None:
+        self._events: BoundedMap[_Key, bytes] = BoundedMap(
+            max_size=max_bytes,
+            size_of=lambda _, response: len(response) + _OVERHEAD_BYTES,
+        )
 
     def response(self, field: RootField, entry: LogEntry) -> bytes:
         """Return the JSON of an event's response; raises what completing the event raises."""
@@ -29,9 +32,6 @@ class SharedEvents:
         response = self._events.get(key)
         if response is None:
             data = {field.key: field.complete(entry.order)}
-            response = self._events[key] = encoding.trimmed(encoding.encode({"data": data}))
-            self._bytes += len(response) + _OVERHEAD_BYTES
-            while self._bytes > self._max_bytes:
-                _, oldest = self._events.popitem(last=False)
-                self._bytes -= len(oldest) + _OVERHEAD_BYTES
+            response = encoding.trimmed(encoding.encode({"data": data}))
+            self._events.keep(key, response)
         return response

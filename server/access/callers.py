@@ -10,16 +10,15 @@ import ipaddress
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import lru_cache
 
 from starlette.types import Scope
 
 from db.errors import StartError
 from db.tokens import Role, TokenError, Tokens, TokenStore
+from execution.bounded import BoundedMap
 from resolvers.context import Caller
-from server.databases import open_tokens
-from server.settings import Settings
 
 logger = logging.getLogger("bistro92.access")
 
@@ -42,16 +41,23 @@ _MARKS_OF_PROXIES = frozenset(
 )
 
 
-class Access:
-    """Tells who asks. Before it is opened, nobody is let in."""
+OpenTokens = Callable[[], AbstractAsyncContextManager[TokenStore]]
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._allows_anonymous = settings.allow_anonymous
+
+class Access:
+    """Tells who asks. Before it is opened, nobody is let in.
+
+    `host` is the address that is listened on; `open_tokens` opens those that are stored.
+    """
+
+    def __init__(self, open_tokens: OpenTokens, *, host: str, allow_anonymous: bool) -> None:
+        self._open_tokens = open_tokens
+        self._host = host
+        self._allows_anonymous = allow_anonymous
         self._tokens = Tokens(())
         self._is_closed = True
         # By the bytes of the header, so that a token is hashed once and not for each request.
-        self._verified: dict[bytes, Caller] = {}
+        self._verified: BoundedMap[bytes, Caller] = BoundedMap(max_entries=_VERIFIED_MAX)
         self._watching: dict[str | None, set[Callable[[], None]]] = {}
 
     def caller_of(self, scope: Scope, authorization: bytes | None) -> Caller | None:
@@ -70,9 +76,7 @@ class Access:
             return None
         caller = Caller(token.role, token.id)
         if len(authorization) <= _VERIFIED_MAX_BYTES:
-            if len(self._verified) >= _VERIFIED_MAX:
-                self._verified.clear()
-            self._verified[authorization] = caller
+            self._verified.keep(authorization, caller)
         return caller
 
     def watch(self, caller: Caller, dismiss: Callable[[], None]) -> None:
@@ -99,9 +103,7 @@ class Access:
         Raises `StartError` if they can't be read, and if the service would be open to others
         without being told to.
         """
-        settings = self._settings
-        async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(open_tokens(settings, read_only=True))
+        async with self._open_tokens() as store:
             try:
                 tokens = await store.load()
             except TokenError as error:
@@ -118,17 +120,16 @@ class Access:
                 await asyncio.wait({following})
 
     async def _say_open(self) -> None:
-        settings = self._settings
-        if settings.allow_anonymous:
+        if self._allows_anonymous:
             logger.warning(
                 "no token has been created: EVERYONE who reaches %s may do everything",
-                settings.host,
+                self._host,
             )
-        elif await _is_loopback_name(settings.host):
+        elif await _is_loopback_name(self._host):
             logger.warning("no token has been created: everyone on this machine may do everything")
         else:
             raise StartError(
-                f"no token has been created, and BISTRO92_HOST {settings.host!r} can be reached "
+                f"no token has been created, and BISTRO92_HOST {self._host!r} can be reached "
                 "from other machines. Create a token with: python app.py token create --role "
                 "manager --name NAME. Or, to let everyone in, set BISTRO92_ALLOW_ANONYMOUS=true."
             )

@@ -1,14 +1,15 @@
 """What a stranger may reach: the one list.
 
 Everything else needs a token, and is limited; also what is added to the routes tomorrow, and what
-isn't there, so that nobody learns by asking which paths there are. Before all of it, `Cors` answers
-the preflights of listed origins, which browsers send without a token: they reach no route.
+isn't there, so that nobody learns by asking which paths there are. Before all of it,
+`server.asgi.cors` answers the preflights of listed origins, which browsers send without a token:
+they reach no route.
 """
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Scope
 
-from server.http.negotiation import asks_for_page
+from server.media_types import asks_for_page
 
 API = "/graphql"
 # Probes of containers and balancers use whatever address they have, and learn nothing.

@@ -6,25 +6,20 @@ thread for each hundredth of a second and keeps every client that it has seen in
 
 import math
 import time
-from collections import OrderedDict
+from dataclasses import dataclass
 
-from graphql import GraphQLFormattedError
 from limits import RateLimitItem, parse_many
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
+from execution.bounded import BoundedMap
 from resolvers.context import Caller
 from server.access.clients import client_key
-from server.access.open_routes import is_probe, is_socket
-from server.asgi.requests import refuse
 
 OFF = "off"
 AUTOMATIC = "automatic"
 AUTOMATIC_RATE = "1000/second"
-RATE_LIMITED = "RATE_LIMITED"
-# In the state of a request that the fast lane has counted before it passed it on.
-IS_COUNTED = "is_counted"
 _CLIENTS_MAX = 65_536
 
 
@@ -52,9 +47,10 @@ class Windows(Storage):
 
     def __init__(self, *, max_clients: int) -> None:
         super().__init__()
-        self._max_clients = max_clients
         # In the order in which they end: all are of the same length.
-        self._windows: OrderedDict[str, tuple[float, list[int]]] = OrderedDict()
+        self._windows: BoundedMap[str, tuple[float, list[int]]] = BoundedMap(
+            max_entries=max_clients
+        )
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -64,18 +60,16 @@ class Windows(Storage):
         now = time.monotonic()
         window = self._windows.get(key)
         if window is None or window[0] <= now:
-            self._windows.pop(key, None)
             self._give_up(now)
-            self._windows[key] = window = (now + expiry, [0])
+            window = (now + expiry, [0])
+            self._windows.keep(key, window)
         count = window[1]
         count[0] += amount
         return count[0]
 
     def _give_up(self, now: float) -> None:
         windows = self._windows
-        while windows and (
-            len(windows) >= self._max_clients or next(iter(windows.values()))[0] <= now
-        ):
+        while windows and next(iter(windows.values()))[0] <= now:
             windows.popitem(last=False)
 
     def get(self, key: str) -> int:
@@ -123,12 +117,17 @@ class RateLimit:
         ends = self.windows.get_expiry(self._item.key_for(key))
         return max(1, math.ceil(ends - time.monotonic()))
 
-    def error(self, seconds: int) -> GraphQLFormattedError:
-        """Return the GraphQL error of a request that is refused."""
-        return {
-            "message": f"Too many requests: the limit is {self._item}. Try again in {seconds} s.",
-            "extensions": {"code": RATE_LIMITED, "retryAfterSeconds": seconds},
-        }
+    def sentence(self, seconds: int) -> str:
+        """Return what to tell a client that is refused."""
+        return f"Too many requests: the limit is {self._item}. Try again in {seconds} s."
+
+
+@dataclass(frozen=True, slots=True)
+class TooMany:
+    """A request that is one too many: what to say, and when to come again."""
+
+    message: str
+    retry_after_seconds: int
 
 
 class Limiter:
@@ -140,43 +139,11 @@ class Limiter:
         # While only this machine is served, there is nobody to be kept from too much.
         self._spares_anonymous = text == AUTOMATIC and not allow_anonymous
 
-    def error_of(self, scope: Scope, caller: Caller | None) -> GraphQLFormattedError | None:
-        """Count a request of a client; return the error that it gets if it is one too many."""
+    def count(self, scope: Scope, caller: Caller | None) -> TooMany | None:
+        """Count a request of a client; return what it is told if it is one too many."""
         if self._limit is None:
             return None
         if self._spares_anonymous and caller is not None and caller.token_id is None:
             return None
         seconds = self._limit.seconds_to_wait(client_key(scope, caller))
-        return self._limit.error(seconds) if seconds else None
-
-
-class RateLimited:
-    """Plain ASGI middleware: refuses requests of clients that send too many with 429.
-
-    It asks the limiter of the run's `Door`. GraphQL's sockets count their operations themselves.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a connection."""
-        if _is_to_be_counted(scope):
-            state = scope["state"]
-            limiter: Limiter = state["door"].limiter
-            error = limiter.error_of(scope, state.get("caller"))
-            if error is not None:
-                seconds = error["extensions"]["retryAfterSeconds"]
-                later = (b"retry-after", b"%d" % seconds)
-                message = error["message"]
-                await refuse(
-                    scope, send, 429, RATE_LIMITED, message, later, retryAfterSeconds=seconds
-                )
-                return
-        await self._app(scope, receive, send)
-
-
-def _is_to_be_counted(scope: Scope) -> bool:
-    if scope["type"] not in ("http", "websocket") or IS_COUNTED in scope["state"]:
-        return False
-    return not (is_probe(scope) or is_socket(scope))
+        return TooMany(self._limit.sentence(seconds), seconds) if seconds else None

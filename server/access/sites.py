@@ -6,9 +6,9 @@ address (DNS rebinding) is none of ours; a page of another origin must be listed
 """
 
 import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-
-from server.settings import Settings, split_list
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not listened on
@@ -16,17 +16,25 @@ _KEPT_MAX_BYTES = 512
 _HTTP_SCHEMES = {"ws": "http", "wss": "https"}
 
 
+@dataclass(frozen=True, slots=True)
+class SiteRules:
+    """The address that is listened on, and what settings list besides; all in lower case."""
+
+    host: str
+    allowed_hosts: Sequence[str] = ()
+    allowed_origins: Sequence[str] = ()
+
+
 class Sites:
     """The hosts and origins of one service."""
 
-    def __init__(self, settings: Settings) -> None:
-        listed = split_list(settings.allowed_hosts)
-        self._any_host = "*" in listed
-        host = settings.host.lower()
-        self._hosts = {*_LOOPBACK_NAMES, *map(_bracketed, listed), _bracketed(host)}
+    def __init__(self, rules: SiteRules) -> None:
+        self._any_host = "*" in rules.allowed_hosts
+        host = rules.host
+        self._hosts = {*_LOOPBACK_NAMES, *map(_bracketed, (host, *rules.allowed_hosts))}
         # A page can't be at an IP address that isn't its own: rebinding takes a name.
         self._any_address = host in _EVERYWHERE
-        self.listed_origins = split_list(settings.allowed_origins)
+        self.listed_origins = frozenset(rules.allowed_origins)
         # Bounded, as clients may send any number of others; a look-up takes 0.2 µs.
         self._is_short_own_site = lru_cache(maxsize=256)(self._is_own_site)
 

@@ -13,7 +13,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from server.asgi.requests import error_body
+from execution.codes import Code
+from server.asgi.responses import error_body
 
 _METHODS = ("GET", "HEAD", "POST")
 _EXPOSED = ("x-request-id", "retry-after")
@@ -54,7 +55,7 @@ class Cors(CORSMiddleware):
         problem = _problem_of(method, asked)
         if problem is None:
             return super().preflight_response(request_headers)
-        return Response(error_body("BAD_REQUEST", problem), 400, media_type="application/json")
+        return Response(error_body(Code.BAD_REQUEST, problem), 400, media_type="application/json")
 
 
 def _problem_of(method: str, asked: str) -> str | None:

@@ -10,8 +10,9 @@ from collections import Counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from execution.codes import Code
 from server.access.clients import client_key
-from server.asgi.requests import refuse
+from server.asgi.responses import refuse
 
 _RETRY_AFTER_SECONDS = 5
 
@@ -52,4 +53,5 @@ async def _refuse(scope: Scope, send: Send, status: int, sentence: str) -> None:
     seconds = _RETRY_AFTER_SECONDS
     message = f"{sentence} That is the limit: try again shortly."
     later = (b"retry-after", b"%d" % seconds)
-    await refuse(scope, send, status, "TOO_MANY_SOCKETS", message, later, retryAfterSeconds=seconds)
+    code = Code.TOO_MANY_SOCKETS
+    await refuse(scope, send, code, message, later, status=status, retryAfterSeconds=seconds)

@@ -1,160 +1,117 @@
-"""The fast lane: ordinary JSON POSTs of compiled operations, answered before the view.
+"""The fast lane: ordinary requests, answered before every layer.
 
-Everything else, and everything that is wrong, is passed on to the view unchanged.
+By POST or GET, for either type of answer, also through a proxy: what the usual clients send.
+Everything else, and everything that is wrong with a request of HTTP, goes through the layers.
 """
 
-import logging
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from db.tokens import Role
-from execution import encoding
-from execution.compiled.operation import CompiledOperation
-from execution.operations import Operations
-from execution.request import GraphQLRequest, RefusedError
-from execution.shared.answers import SharedAnswers
-from resolvers.context import Context, Service
-from server.access.gate import Door
+from execution.request import RawRequest
+from execution.response import Response
 from server.access.open_routes import route_path
-from server.access.rate_limit import IS_COUNTED
-from server.asgi.requests import announced_bytes, new_request_id, unexpected_error
-from server.http.negotiation import answered_at_once
-
-logger = logging.getLogger("bistro92.lane")
-
-_JSON = b"application/json; charset=utf-8"
-
-_HEADER_LINES = b"content-type: %b\r\ncontent-length: %%d\r\nx-request-id: %%b\r\n" % _JSON
-
-Headers = list[tuple[bytes, bytes]]
+from server.asgi.body_limit import announced_bytes
+from server.asgi.request_ids import new_request_id
+from server.asgi.state import find_state, state_of
+from server.http.answers import Answer, to_answer
+from server.http.raw_requests import PostedRequest, QueriedRequest
+from server.media_types import media_type_at_once
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole HTTP response: JSON, with the request's id in its headers."""
+class Exchange:
+    """A request in the lane, and what it is answered with: now, or when it has been run."""
 
-    status: int
+    response: Response | Coroutine[None, None, Response]
+    media_type: str
     request_id: str
-    body: bytes
 
-    @property
-    def headers(self) -> Headers:
-        """The headers, as ASGI has them."""
-        return [
-            (b"content-type", _JSON),
-            (b"content-length", b"%d" % len(self.body)),
-            (b"x-request-id", self.request_id.encode()),
-        ]
+    def answer_at_once(self) -> Answer | None:
+        """Return the answer if it is known."""
+        response = self.response
+        if isinstance(response, Response):
+            return to_answer(response, self.media_type, self.request_id)
+        return None
 
-    def header_lines(self) -> bytes:
-        """Return the headers as HTTP/1.1 has them."""
-        return _HEADER_LINES % (len(self.body), self.request_id.encode())
+    async def answer(self) -> Answer:
+        """Return the answer."""
+        response = self.response
+        if not isinstance(response, Response):
+            response = await response
+        return to_answer(response, self.media_type, self.request_id)
 
 
-class FastLane:
+class FastPath:
     """Answers requests by their bytes, ahead of every layer."""
 
-    def __init__(
-        self,
-        path: str,
-        operations: Operations,
-        door: Door,
-        service: Service,
-        *,
-        body_max_bytes: int,
-    ) -> None:
+    def __init__(self, path: str, *, body_max_bytes: int) -> None:
         self.path = path
         self.body_max_bytes = body_max_bytes
-        self._operations = operations
-        self._door = door
-        self._service = service
-        # One of each role: an answer must never reach a role that may not ask for it.
-        self._answers = {role: SharedAnswers(service.log) for role in Role}
 
-    def begin(self, scope: Scope, body: bytes) -> Answer | Coroutine[None, None, Answer] | None:
-        """Begin to answer a POST to the path; None if it is not one for the fast lane."""
+    def begin(self, scope: Scope, raw: RawRequest) -> Exchange | None:
+        """Begin to answer a request to the path; None if the layers must look at it."""
         headers = scope["headers"]
-        if not answered_at_once(headers):
-            return None
         by_name = dict(headers)
         # One that is there twice may say two things; a body that is encoded is none to read.
         if len(by_name) < len(headers) or b"content-encoding" in by_name:
             return None
-        caller = self._door.caller_of(scope, by_name)
-        if caller is None:
+        media_type = media_type_at_once(by_name, has_body=raw.may_change)
+        if media_type is None:
             return None
-        if self._door.limiter.error_of(scope, caller) is not None:
-            return None  # the view's layer says how long to wait
-        scope["state"][IS_COUNTED] = True
+        run = state_of(scope).run
+        caller = run.gate.caller_of(scope, by_name)
+        if caller is None or run.gate.limiter.count(scope, caller) is not None:
+            return None  # they say why, and how long to wait
         request_id = new_request_id()
-        answers = self._answers[caller.role]
-        known = answers.find(body)
-        if known is not None:
-            return Answer(200, request_id, known)
-        operation, variables = self._operation(body)
-        if operation is None or operation.is_subscription or caller.role not in operation.roles:
-            return None
-        context = Context(self._service, request_id, caller)
-
-        async def run() -> bytes:
-            return encoding.encode(await self._operations.run(operation, variables, context))
-
-        answer = answers.compute(body, run) if operation.is_of_the_log else run()
-        return _answer(answer, context)
-
-    def _operation(self, body: bytes) -> tuple[CompiledOperation | None, Mapping[str, Any]]:
-        try:
-            request = GraphQLRequest.of(orjson.loads(body))
-        except (orjson.JSONDecodeError, RefusedError):
-            return None, {}
-        return self._operations.find(request.query, request.operation_name), request.variables
+        response = run.operations.execute(raw, caller, request_id)
+        return Exchange(response, media_type, request_id)
 
 
-class LaneMiddleware:
-    """Plain ASGI middleware: the lane for servers that don't have it in their protocol.
+class FastPathMiddleware:
+    """Plain ASGI middleware: the lane for servers that don't have it in their protocol."""
 
-    The lane is that of the run, in the state of each request.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, fast_path: FastPath) -> None:
         self._app = app
+        self._fast_path = fast_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
         if scope["type"] == "http" and _offers_upgrade(scope):
             await self._app(scope, receive, _closing(send))
-            return
-        lane: FastLane | None = scope.get("state", {}).get("lane")
-        if lane is None or not _may_be_for(lane, scope):
+        elif not self._may_be_for_lane(scope):
             await self._app(scope, receive, send)
-            return
-        first = await _read(receive, lane.body_max_bytes)
-        whole = (
-            first["type"] == "http.request"
-            and not first["more_body"]
-            and len(first["body"]) <= lane.body_max_bytes
-        )
-        answer = lane.begin(scope, first["body"]) if whole else None
-        if answer is None:
-            await self._app(scope, _beginning_with(first, receive), send)
+        elif scope["method"] == "GET":
+            await self._serve(scope, QueriedRequest(scope["query_string"]), receive, send)
         else:
-            await _send(send, answer if isinstance(answer, Answer) else await answer)
+            first = await _read(receive, self._fast_path.body_max_bytes)
+            again = _beginning_with(first, receive)
+            if _is_whole(first, self._fast_path.body_max_bytes):
+                await self._serve(scope, PostedRequest(first["body"]), again, send)
+            else:
+                await self._app(scope, again, send)
 
+    def _may_be_for_lane(self, scope: Scope) -> bool:
+        return (
+            scope["type"] == "http"
+            and scope["method"] in ("GET", "POST")
+            and route_path(scope) == self._fast_path.path
+            # Nobody waits for what is refused as it is.
+            and announced_bytes(scope) <= self._fast_path.body_max_bytes
+            and (state := find_state(scope)) is not None
+            and not state.was_in_lane
+        )
 
-def _may_be_for(lane: FastLane, scope: Scope) -> bool:
-    return (
-        scope["type"] == "http"
-        and scope["method"] == "POST"
-        and route_path(scope) == lane.path
-        # Nobody waits for what is refused as it is.
-        and announced_bytes(scope) <= lane.body_max_bytes
-    )
+    async def _serve(self, scope: Scope, raw: RawRequest, receive: Receive, send: Send) -> None:
+        exchange = self._fast_path.begin(scope, raw)
+        if exchange is None:
+            await self._app(scope, receive, send)
+        else:
+            await (await exchange.answer()).send(send)
 
 
 def _offers_upgrade(scope: Scope) -> bool:
@@ -175,20 +132,6 @@ def _closing(send: Send) -> Send:
     return send_and_close
 
 
-async def _answer(running: Awaitable[bytes], context: Context) -> Answer:
-    try:
-        return Answer(200, context.request_id, await running)
-    except Exception:
-        logger.exception("unexpected error", extra={"request_id": context.request_id})
-        return Answer(500, context.request_id, unexpected_error(context.request_id))
-
-
-async def _send(send: Send, answer: Answer) -> None:
-    start = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
-    await send(start)
-    await send({"type": "http.response.body", "body": answer.body})
-
-
 async def _read(receive: Receive, max_bytes: int) -> Message:
     """Return the body as one message; not all of it if it is larger than the limit."""
     message = await receive()
@@ -200,6 +143,14 @@ async def _read(receive: Receive, max_bytes: int) -> Message:
             return part
         message = {**part, "body": message["body"] + part.get("body", b"")}
     return {"body": b"", "more_body": False, **message}
+
+
+def _is_whole(message: Message, max_bytes: int) -> bool:
+    return (
+        message["type"] == "http.request"
+        and not message["more_body"]
+        and len(message["body"]) <= max_bytes
+    )
 
 
 def _beginning_with(first: Message, receive: Receive) -> Receive:
@@ -219,6 +170,10 @@ def _beginning_with(first: Message, receive: Receive) -> Receive:
 class Application(Starlette):
     """Starlette with the lane outside its own layers, which cost more than most operations."""
 
+    def __init__(self, fast_path: FastPath, **options: Any) -> None:
+        super().__init__(**options)
+        self.fast_path = fast_path
+
     def build_middleware_stack(self) -> ASGIApp:
         """Put the lane around Starlette's."""
-        return LaneMiddleware(super().build_middleware_stack())
+        return FastPathMiddleware(super().build_middleware_stack(), self.fast_path)

@@ -1,153 +1,87 @@
 """GraphQL over HTTP, to the letter: https://graphql.github.io/graphql-over-http/draft/.
 
-Serves what the fast lane passes on: GET, other media types, what isn't compiled, and everything
-that is wrong. Whatever is answered is JSON of GraphQL's shape, and every error has a code.
+Serves what the fast path leaves to it: other methods and media types, pages, bodies that come
+slowly, and everything that is wrong with a request of HTTP.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from json import JSONDecodeError
-from typing import Any
-
-from graphql import OperationType
-from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse
+from starlette.types import Receive, Scope, Send
 from strawberry.http.ides import get_graphql_ide_html
 
-from db.stats import rejections
-from execution import encoding
-from execution.errors import OPERATION_RESOLUTION_FAILURE
-from execution.operations import InvalidOperationError, Operations
-from execution.request import GraphQLRequest, RefusedError
-from resolvers.context import Context
+from execution.codes import Code
+from execution.request import RawRequest, RefusedError
+from execution.response import Response, refused
 from server.access.open_routes import is_page
-from server.http.negotiation import GRAPHQL_RESPONSE, JSON, answer_type, is_json
-
-MakeContext = Callable[[Request, Response], Awaitable[Context]]
+from server.asgi.responses import Header
+from server.asgi.state import state_of
+from server.http.answers import to_answer
+from server.http.raw_requests import PostedRequest, QueriedRequest
+from server.media_types import GRAPHQL_RESPONSE, JSON, answer_type, is_json
 
 _METHODS = ("GET", "HEAD", "POST")
-_TRY_LATER = frozenset({"OVERLOADED", "UNAVAILABLE"})
-_RETRY_AFTER_SECONDS = 1
+
+
+class _NotServedError(RefusedError):
+    """A request of HTTP that can't be served, and the header that says what can."""
+
+    def __init__(self, code: Code, message: str, *headers: Header) -> None:
+        super().__init__(code, message)
+        self.headers = headers
 
 
 class GraphQLOverHTTP:
     """Answers HTTP requests for operations, and browsers with GraphiQL if it is on."""
 
-    def __init__(self, operations: Operations, *, graphiql: bool) -> None:
-        self._operations = operations
+    def __init__(self, *, graphiql: bool) -> None:
         self._page = get_graphql_ide_html(graphql_ide="graphiql") if graphiql else None
 
-    async def answer(self, request: Request, make_context: MakeContext) -> Response:
-        """Answer a request."""
-        accept = request.headers.getlist("accept")
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if self._page is not None and is_page(scope):
+            await HTMLResponse(self._page)(scope, receive, send)
+            return
+        request, state = Request(scope, receive), state_of(scope)
+        media_type = answer_type(request.headers.getlist("accept"))
+        headers: tuple[Header, ...] = ()
         try:
-            if request.method not in _METHODS:
-                raise _not_allowed(f"{request.method} is not supported.", ", ".join(_METHODS))
-            if self._page is not None and is_page(request.scope):
-                return HTMLResponse(self._page)
-            media_type = answer_type(accept)
-            if media_type is None:
-                raise RefusedError(
-                    406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {GRAPHQL_RESPONSE}."
-                )
-            wanted = GraphQLRequest.of(await _parameters(request))
-            context = await make_context(request, Response())
-            response = await self._execute(wanted, context, by_get=request.method != "POST")
-        except RefusedError as refused:
-            rejections[refused.code] += 1
-            media_type = answer_type(accept) or JSON
-            status = refused.status_as(json=media_type == JSON)
-            return _respond({"errors": [refused.error]}, media_type, status, refused.headers)
-        return _respond(response, media_type, *_status(response, media_type))
-
-    async def _execute(
-        self, wanted: GraphQLRequest, context: Context, *, by_get: bool
-    ) -> dict[str, Any]:
-        try:
-            operation = self._operations.select(wanted)
-        except InvalidOperationError as invalid:
-            return invalid.response(context)
-        _check_method(operation.operation, by_get=by_get)
-        return await self._operations.execute(wanted, context)
+            raw = await _raw_request(request, media_type)
+        except _NotServedError as error:
+            response, headers = refused(error), error.headers
+        else:
+            running = state.run.operations.execute(raw, state.caller, state.request_id)
+            response = running if isinstance(running, Response) else await running
+        answer = to_answer(response, media_type or JSON, state.request_id, *headers)
+        await answer.send(send)
 
 
-async def _parameters(request: Request) -> object:
+async def _raw_request(request: Request, media_type: str | None) -> RawRequest:
+    """Return what was sent; raises `_NotServedError`."""
+    if request.method not in _METHODS:
+        allowed = (b"allow", ", ".join(_METHODS).encode())
+        message = f"{request.method} is not supported."
+        raise _NotServedError(Code.METHOD_NOT_ALLOWED, message, allowed)
+    if media_type is None:
+        message = f"Answers are {JSON} or {GRAPHQL_RESPONSE}."
+        raise _NotServedError(Code.NOT_ACCEPTABLE, message)
     if request.method != "POST":
-        return _query_parameters(request.query_params)
-    if not is_json(request.headers.get("content-type", "")):
-        message = f"The body of a POST must be {JSON}, in UTF-8, and its Content-Type must say so."
-        raise RefusedError(415, "UNSUPPORTED_MEDIA_TYPE", message, {"accept-post": JSON})
-    _check_encoding(request.headers.getlist("content-encoding"))
+        return QueriedRequest(request.scope["query_string"])
+    _check_body(request)
     try:
-        body = await request.body()
+        return PostedRequest(await request.body())
     except ClientDisconnect:
         message = "The request was not sent to its end."  # nobody reads this
-        raise RefusedError(400, "BAD_REQUEST", message) from None
-    return _decode(body, "The body of the request")
+        raise _NotServedError(Code.BAD_REQUEST, message) from None
 
 
-def _check_encoding(codings: list[str]) -> None:
-    """Raise `RefusedError` for a body that is compressed: a small one may be a huge one."""
-    for coding in ",".join(codings).split(","):
-        if coding.strip().lower() not in ("", "identity"):
-            message = "The body of a POST must be sent as it is: its Content-Encoding is unknown."
-            headers = {"accept-encoding": "identity"}
-            raise RefusedError(415, "UNSUPPORTED_MEDIA_TYPE", message, headers)
-
-
-def _query_parameters(given: QueryParams) -> dict[str, object]:
-    for name in ("query", "operationName", "variables", "extensions"):
-        if len(given.getlist(name)) > 1:
-            raise RefusedError(400, "BAD_REQUEST", f"The parameter {name} is there twice.")
-    parameters: dict[str, object] = {name: given.get(name) for name in ("query", "operationName")}
-    for part in ("variables", "extensions"):
-        if text := given.get(part):
-            parameters[part] = _decode(text, f"The parameter {part}")
-    return parameters
-
-
-def _decode(data: str | bytes, what: str) -> object:
-    try:
-        return encoding.decode(data)
-    except JSONDecodeError:
-        raise RefusedError(400, "BAD_REQUEST", f"{what} is not JSON.") from None
-
-
-def _check_method(kind: OperationType, *, by_get: bool) -> None:
-    if kind is OperationType.SUBSCRIPTION:
-        raise RefusedError(
-            400,
-            OPERATION_RESOLUTION_FAILURE,
-            "By HTTP, subscriptions are not allowed: use a WebSocket (graphql-transport-ws).",
+def _check_body(request: Request) -> None:
+    """Raise `_NotServedError` for a body that isn't JSON, or is compressed and may be huge."""
+    if not is_json(request.headers.get("content-type", "")):
+        message = f"The body of a POST must be {JSON}, in UTF-8, and its Content-Type must say so."
+        raise _NotServedError(Code.UNSUPPORTED_MEDIA_TYPE, message, (b"accept-post", JSON.encode()))
+    codings = ",".join(request.headers.getlist("content-encoding")).split(",")
+    if any(coding.strip().lower() not in ("", "identity") for coding in codings):
+        message = "The body of a POST must be sent as it is: its Content-Encoding is unknown."
+        raise _NotServedError(
+            Code.UNSUPPORTED_MEDIA_TYPE, message, (b"accept-encoding", b"identity")
         )
-    if kind is OperationType.MUTATION and by_get:
-        raise _not_allowed("Mutations are sent by POST only.", "POST")
-
-
-def _status(response: dict[str, Any], media_type: str) -> tuple[int, Mapping[str, str] | None]:
-    """Return the status and more headers.
-
-    `application/json` answers every well-formed request with 200: clients of that type don't look
-    at the body of anything else.
-    """
-    if media_type == JSON:
-        return 200, None
-    if "data" not in response:
-        return 400, None
-    codes = {error.get("extensions", {}).get("code") for error in response.get("errors", ())}
-    if response["data"] is None and codes & _TRY_LATER:
-        return 503, {"retry-after": str(_RETRY_AFTER_SECONDS)}
-    return 200, None
-
-
-def _respond(
-    body: object, media_type: str, status: int, headers: Mapping[str, str] | None
-) -> Response:
-    response = Response(encoding.encode(body), status, headers)
-    response.headers["content-type"] = f"{media_type}; charset=utf-8"
-    response.headers["vary"] = "accept"
-    return response
-
-
-def _not_allowed(message: str, allowed: str) -> RefusedError:
-    return RefusedError(405, "METHOD_NOT_ALLOWED", message, {"allow": allowed})

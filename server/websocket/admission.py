@@ -1,9 +1,7 @@
-"""The socket's door: `connection_init` says who asks, and a revoked token ends the socket."""
+"""The socket's gate: `connection_init` says who asks, and a revoked token ends the socket."""
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING, cast
 
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
@@ -11,15 +9,12 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage
 
-from resolvers.context import Context
 from server.access.callers import ANONYMOUS
+from server.asgi.state import State
 from server.websocket.sending import TextAdapter
 
-if TYPE_CHECKING:
-    from server.websocket.view import GraphQLView
 
-
-class AdmittingHandler(BaseGraphQLTransportWSHandler[Context, None]):
+class AdmittingHandler(BaseGraphQLTransportWSHandler[State, None]):
     """Strawberry's handler with a caller, who is unknown before `connection_init`."""
 
     websocket: TextAdapter
@@ -31,7 +26,7 @@ class AdmittingHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await super().handle()
         finally:
             if self.context.caller is not None:
-                self._view.door.access.unwatch(self.context.caller, self._dismiss)
+                self.context.run.gate.access.unwatch(self.context.caller, self._dismiss)
             if self._dismissal is not None:
                 await asyncio.wait({self._dismissal})
 
@@ -40,30 +35,26 @@ class AdmittingHandler(BaseGraphQLTransportWSHandler[Context, None]):
         payload = message.get("payload", {})
         is_first = not self.connection_init_received and not self.connection_timed_out
         if is_first and isinstance(payload, dict):
-            access = self._view.door.access
+            access = self.context.run.gate.access
             caller = access.caller_of(self.websocket.ws.scope, _authorization(payload))
             if caller is None:
                 self.connection_init_received = True
                 await self.websocket.close(4403, access.why_refused())
                 return
-            self.context = replace(self.context, caller=caller)
+            self.context.caller = caller
             access.watch(caller, self._dismiss)
         await super().handle_connection_init(message)
 
     def _dismiss(self) -> None:
         """Close the socket: its caller is none any more, so nothing is done or sent on it."""
         was_anonymous = self.context.caller == ANONYMOUS
-        self.context = replace(self.context, caller=None)
+        self.context.caller = None
         reason = "A token is needed now" if was_anonymous else "The token has been revoked"
         self._dismissal = asyncio.create_task(self._close(reason), name="bistro92-dismissal")
 
     async def _close(self, reason: str) -> None:
         with suppress(WebSocketDisconnected):
             await self.websocket.close_or_abort(4403, reason)
-
-    @property
-    def _view(self) -> "GraphQLView":
-        return cast("GraphQLView", self.view)
 
 
 def _authorization(payload: dict[str, object]) -> bytes | None:

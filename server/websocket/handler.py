@@ -7,31 +7,37 @@ clients take as final.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
-from typing import Any, cast
+from typing import Any
 
-from graphql import GraphQLError, GraphQLFormattedError, OperationType
+from graphql import OperationType
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Operation
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
-    Message,
-    NextMessagePayload,
-    SubscribeMessage,
-)
-from strawberry.types.execution import ExecutionResult, PreExecutionError
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message, SubscribeMessage
 
-from db.stats import rejections
 from execution import encoding
-from execution.errors import log_unexpected, present_error
-from execution.operations import InvalidOperationError, Response, to_response
-from execution.request import GraphQLRequest, RefusedError
+from execution.codes import Code, Stage
+from execution.errors import describe
+from execution.feeds import FeedEndedError
+from execution.response import Response, unexpected
 from resolvers.clock import whereabouts
-from resolvers.context import Context
+from server.asgi.state import State
 from server.websocket.admission import AdmittingHandler
 from server.websocket.messages import problem_of
+from server.websocket.raw_requests import SubscribedRequest
+from server.websocket.rules import SocketRules
 
 logger = logging.getLogger("bistro92.websocket")
+
+
+class SocketOperation(Operation[State, None]):
+    """An operation on a socket, from `subscribe` to `complete`."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, handler: "OperationHandler", id: str, raw: SubscribedRequest) -> None:  # noqa: A002
+        super().__init__(handler, id, "", None, None)
+        self.raw = raw
 
 
 class OperationHandler(AdmittingHandler):
@@ -40,10 +46,11 @@ class OperationHandler(AdmittingHandler):
     _heard_at = 0.0
     _given_up = False
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, rules: SocketRules, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._rules = rules
         # Running, and nothing that a client has asked to be done: may end with their client.
-        self._cancellable: set[Operation[Context, None]] = set()
+        self._cancellable: set[Operation[State, None]] = set()
 
     async def handle(self) -> None:
         """Serve the socket until either side ends it."""
@@ -51,7 +58,7 @@ class OperationHandler(AdmittingHandler):
         watching = asyncio.create_task(
             self._watch(asyncio.current_task()), name="bistro92-socket-watch"
         )
-        screens = self.context.service.screens
+        screens = self.context.run.service.screens
         screens.sockets += 1
         try:
             await super().handle()
@@ -65,10 +72,10 @@ class OperationHandler(AdmittingHandler):
 
     async def _watch(self, serving: asyncio.Task[None] | None) -> None:
         """Ping, and end a socket whose peer has been silent for too long."""
-        settings = self._view.settings
+        rules = self._rules
         loop = asyncio.get_running_loop()
-        while (left := self._heard_at + settings.silence_timeout_seconds - loop.time()) > 0:
-            pause = min(left, settings.ping_interval_seconds)
+        while (left := self._heard_at + rules.silence_timeout_seconds - loop.time()) > 0:
+            pause = min(left, rules.ping_interval_seconds)
             next_at = loop.time() + pause
             try:
                 # Sending waits while the peer doesn't read: the deadline must hold all the same.
@@ -86,7 +93,7 @@ class OperationHandler(AdmittingHandler):
 
     async def _ping(self) -> None:
         if self.connection_acknowledged:
-            payload = dict[str, object](whereabouts(self.context.service))
+            payload = dict[str, object](whereabouts(self.context.run.service))
             await self.send_message({"type": "ping", "payload": payload})
 
     async def handle_message(self, message: Message) -> None:
@@ -101,109 +108,95 @@ class OperationHandler(AdmittingHandler):
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         """Begin an operation, or refuse this one: the socket and the others on it go on."""
-        if not self.connection_acknowledged or message["id"] in self.operations:
+        operation_id = message["id"]
+        if not self.connection_acknowledged or operation_id in self.operations:
             await super().handle_subscribe(message)  # which closes the socket
             return
-        refusal = self._refusal_of(message["payload"])
-        if refusal is None:
-            await super().handle_subscribe(message)
-        else:
-            rejections[refusal["extensions"]["code"]] += 1
-            await self.send_message({"id": message["id"], "type": "error", "payload": [refusal]})
+        if (refusal := self._refusal()) is not None:
+            await self.send_message({"id": operation_id, "type": "error", "payload": [refusal]})
+            return
+        raw = SubscribedRequest(message["payload"])
+        known = self.context.run.operations.known(raw, self.context.caller)
+        if known is not None and self.websocket.send_at_once(_final(operation_id, known)):
+            return
+        operation = SocketOperation(self, operation_id, raw)
+        operation.task = asyncio.create_task(self.run_operation(operation))
+        operation.task.add_done_callback(self._task_done)
+        self.operations[operation_id] = operation
 
-    def _refusal_of(self, parameters: object) -> GraphQLFormattedError | None:
+    def _refusal(self) -> Any:
+        """Count an operation; return the error that it gets if it is one too many."""
+        context = self.context
         scope = self.websocket.ws.scope
-        if (error := self._view.door.limiter.error_of(scope, self.context.caller)) is not None:
-            return error
-        most = self._view.settings.websocket_max_operations
+        if (too_many := context.run.gate.limiter.count(scope, context.caller)) is not None:
+            seconds = too_many.retry_after_seconds
+            return describe(Code.RATE_LIMITED, too_many.message, retryAfterSeconds=seconds)
+        most = self._rules.max_operations
         if len(self.operations) >= most:
             text = f"This socket has {most} operations. That is the limit: let one end first."
-            return {"message": text, "extensions": {"code": "TOO_MANY_OPERATIONS"}}
-        try:
-            GraphQLRequest.of(parameters)
-        except RefusedError as refused:
-            return refused.error
+            return describe(Code.TOO_MANY_OPERATIONS, text)
         return None
 
-    async def run_operation(self, operation: Operation[Context, None]) -> None:
+    async def run_operation(self, operation: Operation[State, None]) -> None:
         """Run an operation to its end."""
+        assert isinstance(operation, SocketOperation)  # noqa: S101 - made by `handle_subscribe`
         try:
-            await self._run(operation, _request_of(operation))
+            await self._run(operation)
         except WebSocketDisconnected:
             return
-        except Exception as error:
-            problem = GraphQLError(str(error), original_error=error)
-            log_unexpected([problem], self.context.request_id)
+        except Exception:
+            request_id = self.context.request_id
+            logger.exception("unexpected error", extra={"request_id": request_id})
             with suppress(WebSocketDisconnected):
-                await operation.send_initial_errors(
-                    [present_error(problem, self.context.request_id)]
-                )
+                await self._end(operation, _final(operation.id, unexpected(request_id)))
         finally:
             self._cancellable.discard(operation)
 
-    async def _run(self, operation: Operation[Context, None], request: GraphQLRequest) -> None:
-        operations = self._view.operations
-        try:
-            kind = operations.select(request).operation
-        except InvalidOperationError as invalid:
-            await self._answer(operation, invalid.response(self.context))
-            return
+    async def _run(self, operation: SocketOperation) -> None:
+        operations = self.context.run.operations
+        kind = operations.kind_of(operation.raw)
         if kind is not OperationType.MUTATION:
             if operation.completed:
                 return
             self._cancellable.add(operation)
-        if kind is OperationType.SUBSCRIPTION:
-            await self._follow(operation, request)
-            return
-        if kind is OperationType.MUTATION and operation.task is not None:
+        elif operation.task is not None:
             # Stopping waits for these. (For answers over HTTP, uvicorn waits by itself.)
-            answering = self.context.service.answering
+            answering = self.context.run.service.answering
             answering.add(operation.task)
             operation.task.add_done_callback(answering.discard)
-        await self._answer(operation, await operations.execute(request, self.context))
-
-    async def _answer(self, operation: Operation[Context, None], response: Response) -> None:
-        """Send the response that HTTP would give: without `data` it is an `error` message."""
-        if "data" in response:
-            await _send_next(operation, response)
-            await _send_complete(operation)
-        else:
-            await _send_error(operation, response)
-
-    async def _follow(self, operation: Operation[Context, None], request: GraphQLRequest) -> None:
-        compiled = self._view.operations.find(request.query, request.operation_name)
-        feed = None
-        if compiled is not None and self.context.may_use(compiled.roles):
-            feed = await self._view.operations.subscribe(compiled, request.variables, self.context)
-        if feed is None:
-            # Not compiled, or something is wrong and nothing has been sent: graphql-core runs it.
-            await self._follow_generic(operation, request)
+        if kind is OperationType.SUBSCRIPTION:
+            await self._follow(operation)
             return
-        head = b'{"id":%b,"type":"next","payload":' % encoding.encode(operation.id)
-        async with aclosing(feed.payloads()) as pages:
-            async for page in pages:
-                await self.websocket.send_texts([b"%b%b}" % (head, payload) for payload in page])
-        await _send_complete(operation)
+        context = self.context
+        response = operations.execute(operation.raw, context.caller, context.request_id)
+        if not isinstance(response, Response):
+            response = await response
+        await self._end(operation, _final(operation.id, response))
 
-    async def _follow_generic(
-        self, operation: Operation[Context, None], request: GraphQLRequest
-    ) -> None:
-        stream = await self.schema.stream(
-            request.query,
-            variable_values=request.variables,
-            context_value=self.context,
-            operation_name=request.operation_name,
+    async def _follow(self, operation: SocketOperation) -> None:
+        context = self.context
+        begun = await context.run.operations.subscribe(
+            operation.raw, context.caller, context.request_id
         )
-        # Others are those of `@defer` and `@stream`, which the schema doesn't have.
-        results = cast("AsyncGenerator[ExecutionResult]", stream)
-        async with aclosing(results):
-            async for result in results:
-                response = to_response(result.data, result.errors or [])
-                if isinstance(result, PreExecutionError) or "data" not in response:
-                    await _send_error(operation, response)
-                    return
-                await _send_next(operation, response)
-        await _send_complete(operation)
+        if isinstance(begun, Response):
+            await self._end(operation, _final(operation.id, begun))
+            return
+        head = _next_head(operation.id)
+        try:
+            async with aclosing(begun.pages()) as pages:
+                async for page in pages:
+                    await self.websocket.send_texts([b"%b%b}" % (head, event) for event in page])
+        except FeedEndedError as ended:
+            await self._end(operation, _final(operation.id, ended.response))
+        else:
+            await self._end(operation, [_complete(operation.id)])
+
+    async def _end(self, operation: SocketOperation, texts: list[bytes]) -> None:
+        """Send the last messages of an operation, whose id is free from then on."""
+        if not operation.completed:
+            operation.completed = True
+            self.forget_id(operation.id)
+            await self.websocket.send_texts(texts)
 
     async def cleanup_operation(self, operation_id: str) -> None:
         """End an operation that the client has completed, or left with its socket.
@@ -225,24 +218,17 @@ class OperationHandler(AdmittingHandler):
             logger.error("unexpected error on a socket", exc_info=error, extra=fields)
 
 
-async def _send_next(operation: Operation[Context, None], response: Response) -> None:
-    payload = cast("NextMessagePayload", response)
-    await operation.send_operation_message({"id": operation.id, "type": "next", "payload": payload})
+def _final(operation_id: str, response: Response) -> list[bytes]:
+    """Return the messages of the response that HTTP would give: without `data` it is an `error`."""
+    if response.stage is Stage.FIELD:
+        return [b"%b%b}" % (_next_head(operation_id), response.body), _complete(operation_id)]
+    message = {"id": operation_id, "type": "error", "payload": response.errors}
+    return [encoding.encode(message)]
 
 
-async def _send_complete(operation: Operation[Context, None]) -> None:
-    await operation.send_operation_message({"id": operation.id, "type": "complete"})
+def _next_head(operation_id: str) -> bytes:
+    return b'{"id":%b,"type":"next","payload":' % encoding.encode(operation_id)
 
 
-async def _send_error(operation: Operation[Context, None], response: Response) -> None:
-    errors = response["errors"]
-    await operation.send_operation_message({"id": operation.id, "type": "error", "payload": errors})
-
-
-def _request_of(operation: Operation[Context, None]) -> GraphQLRequest:
-    parameters = {
-        "query": operation.query,
-        "operationName": operation.operation_name,
-        "variables": operation.variables,
-    }
-    return GraphQLRequest.of(parameters)
+def _complete(operation_id: str) -> bytes:
+    return b'{"id":%b,"type":"complete"}' % encoding.encode(operation_id)

@@ -7,12 +7,14 @@ from contextlib import suppress
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
-from uvicorn.protocols.utils import ClientDisconnected
 
 from db.stats import rejections
 from execution import encoding
-from server.wire.websocket_protocol import EXTENSION
+from execution.codes import Code
 
+# The extension of a server that takes messages as ready frames. Its `write` and `write_at_once`
+# take several, in one write, and `abort` drops the socket with what is not sent yet.
+EXTENSION = "bistro92.frames"
 _CLOSE_TIMEOUT_SECONDS = 1.0
 _FORBIDDEN = 4403
 _CLOSE_REASON_MAX_BYTES = 123  # RFC 6455: a control frame's payload is 125 bytes, two are the code
@@ -42,8 +44,17 @@ class TextAdapter(ASGIWebSocketAdapter):
             else:
                 for payload in payloads:
                     await self.ws.send_text(payload.decode())
-        except (WebSocketDisconnect, ClientDisconnected) as error:
+        except (WebSocketDisconnect, OSError) as error:  # a server raises the latter
             raise WebSocketDisconnected from error
+
+    def send_at_once(self, payloads: Sequence[bytes]) -> bool:
+        """Send encoded messages if that needs no waiting; tell whether it was done."""
+        frames = self.ws.scope["extensions"].get(EXTENSION)
+        return (
+            frames is not None
+            and self.ws.application_state is WebSocketState.CONNECTED
+            and frames["write_at_once"](payloads)
+        )
 
     def abort(self) -> None:
         """Drop the socket with what is not sent yet, if the server can."""
@@ -68,7 +79,8 @@ class TextAdapter(ASGIWebSocketAdapter):
     async def close(self, code: int, reason: str) -> None:
         """Close the socket for what its client did, and count that."""
         if self.ws.application_state is WebSocketState.CONNECTED:
-            rejections["UNAUTHENTICATED" if code == _FORBIDDEN else str(code)] += 1
+            name = Code.UNAUTHENTICATED.name if code == _FORBIDDEN else str(code)
+            rejections[name] += 1
         await self._close(code, reason)
 
     async def _close(self, code: int, reason: str) -> None:

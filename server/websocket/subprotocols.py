@@ -10,11 +10,11 @@ from contextlib import suppress
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from db.stats import rejections
 from execution import encoding
+from execution.codes import Code
+from execution.errors import describe
 
 _LEGACY = "graphql-ws"
-_CODE = "SUBPROTOCOL_NOT_ACCEPTABLE"
 _CLOSE_CODE = 4406
 _REASON = "The subprotocol must be graphql-transport-ws (npm package graphql-ws)"
 _MESSAGE = (
@@ -26,16 +26,12 @@ _MESSAGE = (
 
 async def refuse_subprotocol(scope: Scope, receive: Receive, send: Send) -> None:
     """Say which subprotocol is spoken, as far as the one that is offered can, and close."""
-    rejections[_CODE] += 1
+    described = describe(Code.SUBPROTOCOL_NOT_ACCEPTABLE, _MESSAGE)
     socket = WebSocket(scope, receive, send)
     is_legacy = _LEGACY in scope["subprotocols"]
     with suppress(WebSocketDisconnect, OSError):  # the client was quicker
         await socket.accept(_LEGACY if is_legacy else None)
         if is_legacy:
-            await socket.send_text(encoding.encode(_connection_error()).decode())
+            message = {"type": "connection_error", "payload": described}
+            await socket.send_text(encoding.encode(message).decode())
         await socket.close(_CLOSE_CODE, _REASON)
-
-
-def _connection_error() -> dict[str, object]:
-    payload = {"message": _MESSAGE, "extensions": {"code": _CODE}}
-    return {"type": "connection_error", "payload": payload}

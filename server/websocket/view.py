@@ -1,7 +1,10 @@
-"""The GraphQL endpoint: operations over HTTP, and Strawberry's ASGI view with our sockets."""
+"""The endpoint of sockets: Strawberry's ASGI view with our handler."""
 
 from datetime import timedelta
+from functools import partial
+from typing import Any, cast
 
+import strawberry
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -10,54 +13,37 @@ from strawberry.asgi import GraphQL
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from execution import encoding
-from execution.engine import Schema
-from execution.operations import Operations
 from resolvers.clock import whereabouts
-from resolvers.context import Context
-from server.access.gate import Door
-from server.http.graphql_over_http import GraphQLOverHTTP
-from server.settings import Settings
+from server.asgi.state import State, state_of
 from server.websocket.handler import OperationHandler
+from server.websocket.rules import SocketRules
 from server.websocket.sending import TextAdapter
 from server.websocket.subprotocols import refuse_subprotocol
 
 
-class GraphQLView(GraphQL[Context, None]):
-    """Serves `/graphql`: POST and GET for operations, a page for browsers, and the socket."""
+class GraphQLSockets(GraphQL[State, None]):
+    """Serves the sockets of `/graphql`."""
 
     websocket_adapter_class = TextAdapter
-    graphql_transport_ws_handler_class = OperationHandler
 
-    def __init__(
-        self, schema: Schema, operations: Operations, settings: Settings, door: Door
-    ) -> None:
+    def __init__(self, vocabulary: strawberry.Schema, rules: SocketRules) -> None:
         super().__init__(
-            schema,
+            vocabulary,
             # Only this one: the legacy protocol had an authentication bypass, and a client that
             # is offered both may choose it.
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
-            connection_init_wait_timeout=timedelta(
-                seconds=settings.connection_init_timeout_seconds
-            ),
+            connection_init_wait_timeout=timedelta(seconds=rules.connection_init_timeout_seconds),
             # The handler refuses with a code, before Strawberry would without one.
             max_subscriptions_per_connection=None,
         )
-        self.operations = operations
-        self.settings = settings
-        self.door = door
-        self._http = GraphQLOverHTTP(operations, graphiql=settings.graphiql)
+        handler = partial(OperationHandler, rules=rules)
+        self.graphql_transport_ws_handler_class = cast("type[Any]", handler)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request or a socket."""
-        if scope["type"] != "http":
-            is_spoken = GRAPHQL_TRANSPORT_WS_PROTOCOL in scope["subprotocols"]
-            serve = super().__call__ if is_spoken else refuse_subprotocol
-            await serve(scope, receive, send)
-            return
-        # Strawberry's own answers to requests that are wrong are plain text, and of one type.
-        request = Request(scope, receive)
-        response = await self._http.answer(request, self.get_context)
-        await response(scope, receive, send)
+        """Serve a socket."""
+        is_spoken = GRAPHQL_TRANSPORT_WS_PROTOCOL in scope["subprotocols"]
+        serve = super().__call__ if is_spoken else refuse_subprotocol
+        await serve(scope, receive, send)
 
     def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
         """Let every handshake in: the gate has refused those of other sites."""
@@ -65,15 +51,13 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
-    ) -> Context:
-        """Hand the running service to the resolvers."""
-        state = request.state
-        # A socket's caller comes later: see `server.websocket.admission`.
-        return Context(state.service, state.request_id, getattr(state, "caller", None))
+    ) -> State:
+        """Return what is known of the socket. Its caller comes later: see `admission`."""
+        return state_of(request.scope)
 
-    async def on_ws_connect(self, context: Context) -> dict[str, object]:
+    async def on_ws_connect(self, context: State) -> dict[str, object]:
         """Return the payload of `connection_ack`."""
-        return {**whereabouts(context.service)}
+        return {**whereabouts(context.run.service)}
 
     def decode_json(self, data: str | bytes) -> object:
         """Parse what a client sent; raises `json.JSONDecodeError` only."""
@@ -82,11 +66,3 @@ class GraphQLView(GraphQL[Context, None]):
     def encode_json(self, data: object) -> bytes:
         """Write an answer."""
         return encoding.encode(data)
-
-
-class ViewOfRun:
-    """The endpoint: an application may run again, and each run has its own view."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request or a socket."""
-        await scope["state"]["view"](scope, receive, send)

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from execution.codes import Code
 from server.wire.connections import Connections
 from server.wire.final_answer import final_error
 
@@ -44,7 +45,7 @@ class AccountedProtocol(HttpToolsProtocol):
             return
         message = f"{sentence} That is the limit: try again shortly."
         later = (b"retry-after", b"%d" % _RETRY_AFTER_SECONDS)
-        self.transport.write(final_error(status, "TOO_MANY_CONNECTIONS", message, later))
+        self.transport.write(final_error(Code.TOO_MANY_CONNECTIONS, message, later, status=status))
         self.end(is_unread=True)  # its request is on the way
 
     def write(self, data: bytes) -> None:

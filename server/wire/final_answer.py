@@ -2,7 +2,9 @@
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from server.asgi.requests import Header, error_body, new_request_id
+from execution.codes import Code
+from server.asgi.request_ids import new_request_id
+from server.asgi.responses import Header, error_body
 
 
 def final_answer(status: int, body: bytes, request_id: str, *headers: Header) -> bytes:
@@ -18,6 +20,7 @@ def final_answer(status: int, body: bytes, request_id: str, *headers: Header) ->
     return STATUS_LINE[status] + b"".join(lines) + b"\r\n" + body
 
 
-def final_error(status: int, code: str, message: str, *headers: Header) -> bytes:
+def final_error(code: Code, message: str, *headers: Header, status: int | None = None) -> bytes:
     """Return the bytes of an answer that is a GraphQL error, and count it."""
-    return final_answer(status, error_body(code, message), new_request_id(), *headers)
+    body = error_body(code, message)
+    return final_answer(status or code.status, body, new_request_id(), *headers)

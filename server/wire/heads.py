@@ -2,28 +2,30 @@
 
 import httptools
 
+from execution.codes import Code
+
 Headers = list[tuple[bytes, bytes]]
 
 
 class BadHeadError(Exception):
     """A head that can't be served: the status, the code and the sentence for its client."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, code: Code, message: str, status: int | None = None) -> None:
         super().__init__(message)
-        self.status = status
         self.code = code
+        self.status = status or code.status
 
 
 def check_head(method: bytes, version: str, codings: bytes) -> None:
     """Raise `BadHeadError` for what the parser lets pass, and nobody here can read."""
     if version != "1.1" and version != "1.0":
-        raise BadHeadError(505, "BAD_REQUEST", "Requests are HTTP/1.1.")
+        raise BadHeadError(Code.BAD_REQUEST, "Requests are HTTP/1.1.", 505)
     if method == b"CONNECT":  # everything behind it would belong to a tunnel
-        raise BadHeadError(405, "METHOD_NOT_ALLOWED", "CONNECT is not supported.")
+        raise BadHeadError(Code.METHOD_NOT_ALLOWED, "CONNECT is not supported.")
     if codings and codings != b"chunked":
-        raise BadHeadError(501, "BAD_REQUEST", "The only Transfer-Encoding is chunked.")
+        raise BadHeadError(Code.BAD_REQUEST, "The only Transfer-Encoding is chunked.", 501)
     if codings and version == "1.0":
-        raise BadHeadError(400, "BAD_REQUEST", "HTTP/1.0 knows no Transfer-Encoding.")
+        raise BadHeadError(Code.BAD_REQUEST, "HTTP/1.0 knows no Transfer-Encoding.")
 
 
 def is_handshake(method: bytes, version: str, headers: Headers) -> bool:
@@ -49,9 +51,9 @@ def to_origin_form(url: bytes, headers: Headers) -> bytes:
     try:
         parsed = httptools.parse_url(url)
     except httptools.HttpParserInvalidURLError:
-        raise BadHeadError(400, "BAD_REQUEST", "The target is not a path.") from None
+        raise BadHeadError(Code.BAD_REQUEST, "The target is not a path.") from None
     if not parsed.host or parsed.userinfo:
-        raise BadHeadError(400, "BAD_REQUEST", "The target is not a path.")
+        raise BadHeadError(Code.BAD_REQUEST, "The target is not a path.")
     host = b"[%b]" % parsed.host if b":" in parsed.host else parsed.host
     if parsed.port:
         host += b":%d" % parsed.port

@@ -1,25 +1,31 @@
 """HTTP for our own server: the fast lane before the application, and no patience with slow clients.
 
-What the lane takes is never made into an ASGI request: no scope is passed through layers, and an
-answer is one write. Everything else goes uvicorn's way.
+What the lane (`server.http.fast_path`) takes is never made into an ASGI request: no scope is passed
+through layers, and an answer is one write. Everything else goes uvicorn's way.
 """
 
 import asyncio
 import fcntl
 import sys
 import termios
-from collections.abc import Awaitable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, cast
 
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from server.http.fast_path import Answer, FastLane
+from server.asgi.state import leave_lane
+from server.http.answers import Answer
+from server.http.fast_path import Exchange, FastPath
+from server.http.raw_requests import PostedRequest, QueriedRequest
+from server.wire.forwarded import Forwarded
 from server.wire.in_step import InStepProtocol
 
 _SHARED_MIN_BYTES = 65_536
-_STATUS_LINES = {200: b"HTTP/1.1 200 OK\r\n", 500: b"HTTP/1.1 500 Internal Server Error\r\n"}
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
 
 
 class _NobodyWaits:
@@ -46,10 +52,14 @@ class LaneCycle:
 class LaneProtocol(InStepProtocol):
     """One HTTP connection."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, fast_path: FastPath, forwarded: Forwarded, **options: Any
+    ) -> None:
         super().__init__(*arguments, **options)
-        self._lane: FastLane | None = self.app_state.get("lane")
-        self._url = self._lane.path.encode() if self._lane else b""
+        self._lane = fast_path
+        self._forwarded = forwarded
+        self._url = fast_path.path.encode()
+        self._queried = self._url + b"?"
         # The body so far of a request that may be one for the lane.
         self._body: bytearray | None = None
         # When the client was last seen to have taken enough of its answers, and how much by then.
@@ -88,20 +98,20 @@ class LaneProtocol(InStepProtocol):
             super().begin_request()
 
     def _may_be_for_lane(self) -> bool:
+        if self.version != "1.1" or self.expect_100_continue:
+            return False
+        if self.method == b"POST":
+            return self.url == self._url and self._body_left <= self._lane.body_max_bytes
         return (
-            self._lane is not None
-            and self.url == self._url
-            and self.method == b"POST"
-            and self.version == "1.1"
-            and not self.expect_100_continue
-            and self._body_left <= self._lane.body_max_bytes
-            # uvicorn's layer must say who is asking.
-            and not self.is_forwarded
+            self.method == b"GET"
+            and self.url.startswith(self._queried)
+            and b"#" not in self.url
+            and not self.has_body()
         )
 
     def take_body(self, body: bytes) -> None:
         """Keep a part of the body, for the lane or for the application."""
-        if self._body is None or self._lane is None:
+        if self._body is None:
             super().take_body(body)
             return
         self._body += body
@@ -110,37 +120,46 @@ class LaneProtocol(InStepProtocol):
 
     def complete_request(self) -> None:
         """Answer a request from the lane if it can be."""
-        if self._body is None or self._lane is None:
+        if self._body is None:
             super().complete_request()
             return
-        answer = self._lane.begin(cast("Scope", self.scope), bytes(self._body))
-        if answer is None:
+        exchange = self._begin_exchange(bytes(self._body))
+        if exchange is None:
             self._leave_lane()
             super().complete_request()
             return
         self._body = None
         cycle = LaneCycle(keep_alive=self.parser.should_keep_alive())
         self.cycle = cast("RequestResponseCycle", cycle)
-        if isinstance(answer, Answer) and not self.flow.write_paused:
+        answer = exchange.answer_at_once()
+        if answer is not None and not self.flow.write_paused:
             self._respond(cycle, answer)
         else:
-            task = self.loop.create_task(self._respond_later(cycle, answer))
+            task = self.loop.create_task(self._respond_later(cycle, exchange))
             # uvicorn waits for these when it stops.
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
 
+    def _begin_exchange(self, body: bytes) -> Exchange | None:
+        scope = cast("Scope", self.scope)
+        if self.is_forwarded:
+            self._forwarded.apply(scope)
+        if self.method == b"POST":
+            return self._lane.begin(scope, PostedRequest(body))
+        return self._lane.begin(scope, QueriedRequest(self.url[len(self._queried) :]))
+
     def _leave_lane(self) -> None:
         body, self._body = self._body, None
-        del self.scope["state"]["lane"]  # it has been asked
+        leave_lane(cast("Scope", self.scope))
         super().begin_request()
         if body:
             super().take_body(bytes(body))
 
-    async def _respond_later(self, cycle: LaneCycle, answer: Answer | Awaitable[Answer]) -> None:
-        given = answer if isinstance(answer, Answer) else await answer
+    async def _respond_later(self, cycle: LaneCycle, exchange: Exchange) -> None:
+        answer = await exchange.answer()
         if self.flow.write_paused and not cycle.disconnected:
             await self.flow.drain()
-        self._respond(cycle, given)
+        self._respond(cycle, answer)
 
     def _respond(self, cycle: LaneCycle, answer: Answer) -> None:
         cycle.response_complete = True

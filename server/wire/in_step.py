@@ -13,7 +13,9 @@ from typing import Any, cast
 
 import httptools
 
-from server.asgi.requests import new_request_id, unexpected_error
+from execution.codes import Code
+from server.asgi.request_ids import new_request_id
+from server.asgi.responses import unexpected_error
 from server.wire.accounted import AccountedProtocol
 from server.wire.final_answer import final_answer, final_error
 from server.wire.flow import CycleTransport, HoldingFlow
@@ -128,9 +130,9 @@ class InStepProtocol(AccountedProtocol):
         if is_too_large or self._tail:
             self._has_line = self._has_line or b"\n" in data[start : min(end, start + limit)]
         if is_too_large and self._has_line:
-            self.refuse(431, "HEADERS_TOO_LARGE", f"The head of a request may have {limit} bytes.")
+            self.refuse(Code.HEADERS_TOO_LARGE, f"The head of a request may have {limit} bytes.")
         elif is_too_large:
-            self.refuse(414, "TARGET_TOO_LONG", f"The head of a request may have {limit} bytes.")
+            self.refuse(Code.TARGET_TOO_LONG, f"The head of a request may have {limit} bytes.")
         return is_too_large
 
     def _bound_between_chunks(self, length: int) -> None:
@@ -139,7 +141,7 @@ class InStepProtocol(AccountedProtocol):
         self._unchunked_bytes += length
         if self._unchunked_bytes > limit:
             text = f"There may be {limit} bytes between the chunks of a body and behind them."
-            self.refuse(431, "HEADERS_TOO_LARGE", text)
+            self.refuse(Code.HEADERS_TOO_LARGE, text)
 
     def _hold(self, data: bytes) -> None:
         self._held = data
@@ -160,9 +162,9 @@ class InStepProtocol(AccountedProtocol):
         except httptools.HttpParserError as error:
             cause = error.__context__
             if isinstance(cause, BadHeadError):
-                self.refuse(cause.status, cause.code, str(cause))
+                self.refuse(cause.code, str(cause), status=cause.status)
             elif cause is None or isinstance(cause, httptools.HttpParserError):
-                self.refuse(400, "BAD_REQUEST", "This is not a request of HTTP/1.1.")
+                self.refuse(Code.BAD_REQUEST, "This is not a request of HTTP/1.1.")
             else:
                 request_id = new_request_id()
                 logger.error("unexpected error", exc_info=cause, extra={"request_id": request_id})
@@ -201,7 +203,7 @@ class InStepProtocol(AccountedProtocol):
         self._has_head = True
         most = self.account.limits.max_headers
         if len(self.headers) > most:
-            raise BadHeadError(431, "HEADERS_TOO_LARGE", f"A request may have {most} headers.")
+            raise BadHeadError(Code.HEADERS_TOO_LARGE, f"A request may have {most} headers.")
         self.method, self.version = self.parser.get_method(), self.parser.get_http_version()
         check_head(self.method, self.version, self._codings)
         self._body_left = self._length
@@ -212,6 +214,10 @@ class InStepProtocol(AccountedProtocol):
             self._is_upgrade = True
         else:
             self.begin_request()
+
+    def has_body(self) -> bool:
+        """Tell whether the head of the request announces a body."""
+        return bool(self._length or self._codings)
 
     def begin_request(self) -> None:
         """Begin to answer a request whose head is here."""
@@ -247,8 +253,8 @@ class InStepProtocol(AccountedProtocol):
             head = as_ordinary(self.method, self.url, self.version, self.headers)
             self.parser = httptools.HttpRequestParser(self)
             self._parse(head, head, len(head))
-        elif self._length or self._codings:
-            self.refuse(400, "BAD_REQUEST", "A WebSocket handshake has no body.", is_unread=True)
+        elif self.has_body():
+            self.refuse(Code.BAD_REQUEST, "A WebSocket handshake has no body.", is_unread=True)
         else:
             self.is_ended = True
             self.leave()
@@ -280,9 +286,11 @@ class InStepProtocol(AccountedProtocol):
             self.cycle.keep_alive = False
         return self._is_half_closed
 
-    def refuse(self, status: int, code: str, message: str, *, is_unread: bool = False) -> None:
+    def refuse(
+        self, code: Code, message: str, *, status: int | None = None, is_unread: bool = False
+    ) -> None:
         """Answer what is no request that can be served with an error, and end the connection."""
-        self._answer_and_end(final_error(status, code, message), is_unread=is_unread)
+        self._answer_and_end(final_error(code, message, status=status), is_unread=is_unread)
 
     def _answer_and_end(self, answer: bytes, *, is_unread: bool = False) -> None:
         # One answer each: nothing is said if the request under way has been answered already.

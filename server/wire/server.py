@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from server.logs import log_config
-from server.settings import Settings
-from server.wire.connections import Connections
+from server.http.fast_path import FastPath
+from server.wire.connections import ConnectionLimits, Connections
+from server.wire.forwarded import Forwarded
 from server.wire.http_protocol import LaneProtocol
 from server.wire.websocket_protocol import FrameWritingProtocol
 
@@ -29,34 +29,41 @@ _BACKLOG = 2048
 _COLLECT_AFTER_ALLOCATIONS = 10_000
 
 
-def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+def server_config(
+    app: ASGIApp,
+    fast_path: FastPath,
+    limits: ConnectionLimits,
+    *,
+    message_max_bytes: int,
+    log_config: dict[str, Any],
+) -> uvicorn.Config:
     """Return uvicorn's options; each differs from its default for a reason."""
-    account = Connections(settings.connection_limits())
+    protocol = partial(
+        LaneProtocol,
+        account=Connections(limits),
+        fast_path=fast_path,
+        forwarded=Forwarded(limits.proxies),
+    )
     return uvicorn.Config(
         app,
         loop="uvloop",
         # uvicorn makes one for each connection; all of a server's share one account.
-        http=cast("type[asyncio.Protocol]", partial(LaneProtocol, account=account)),
+        http=cast("type[asyncio.Protocol]", protocol),
         # websockets-sansio, the implementation with flow control (a slow screen holds up only
         # itself), and ready frames.
         ws=FrameWritingProtocol,
         # Doubles the memory of a screen, and frames could not be shared between screens.
         ws_per_message_deflate=False,
-        ws_max_size=settings.websocket_message_max_bytes,
+        ws_max_size=message_max_bytes,
         # uvicorn closes with 1011, which graphql-ws clients take as final: the socket pings.
         ws_ping_interval=None,
-        forwarded_allow_ips=_split(settings.trusted_proxies),
+        forwarded_allow_ips=list(limits.proxies),
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,
         lifespan="on",
         access_log=False,
         server_header=False,
-        log_level=settings.log_level,
-        log_config=log_config(settings),
+        log_config=log_config,
     )
-
-
-def _split(value: str) -> list[str]:
-    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 class Server(uvicorn.Server):

@@ -1,8 +1,9 @@
 """Our server's side of a WebSocket: ready frames, and refusals that arrive.
 
 Sending a message through ASGI costs more than the system call it ends in. Under our own server a
-socket offers to write frames as they are (the ASGI extension `bistro92.frames`), and to be dropped
-with what is not sent yet; under any other server messages are sent one by one, and closing waits.
+socket offers to write frames as they are (the ASGI extension of `server.websocket.sending`), and to
+be dropped with what is not sent yet; under any other server messages are sent one by one, and
+closing waits.
 """
 
 from collections.abc import Sequence
@@ -15,9 +16,9 @@ from websockets.exceptions import InvalidHandshake, SecurityError
 from websockets.http11 import Request
 
 from db.stats import rejections
+from execution.codes import Code
+from server.websocket.sending import EXTENSION
 from server.wire.final_answer import final_error
-
-EXTENSION = "bistro92.frames"
 
 # Which one is spoken (RFC 6455, 4.4).
 _VERSION = (b"sec-websocket-version", b"13")
@@ -49,12 +50,13 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
         answer, problem = self.conn.accept(event), self.conn.handshake_exc
         if isinstance(problem, InvalidHandshake):  # uvicorn would send plain text without a code
             text = f"This is not a handshake of the WebSocket protocol: {problem}."
-            self._end_handshake(answer.status_code, "BAD_REQUEST", text)
+            self._end_handshake(Code.BAD_REQUEST, text, answer.status_code)
             return
         super().handle_connect(event)
         if not self.close_sent:  # the handshake was not refused
             self.scope["extensions"][EXTENSION] = {
                 "write": self.write_texts,
+                "write_at_once": self.write_texts_at_once,
                 "abort": self.transport.abort,
             }
 
@@ -75,9 +77,19 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
         # As uvicorn's own `send`: without it a screen that doesn't read would grow our memory.
         if not self.writable.is_set():
             await self.writable.wait()
-        if self.disconnected or self.close_sent or self.transport.is_closing():
+        if self._is_gone():
             raise ClientDisconnected
         self.transport.write(b"".join([text_frame(payload) for payload in payloads]))
+
+    def write_texts_at_once(self, payloads: Sequence[bytes]) -> bool:
+        """Send text messages in one write; or tell that the socket takes none at this moment."""
+        if self._is_gone() or not self.writable.is_set():
+            return False
+        self.transport.write(b"".join([text_frame(payload) for payload in payloads]))
+        return True
+
+    def _is_gone(self) -> bool:
+        return self.disconnected or self.close_sent or self.transport.is_closing()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; after the peer has broken the protocol, they are thrown away."""
@@ -96,13 +108,13 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
         """Answer a handshake that can't be read, which uvicorn doesn't notice."""
         if isinstance(problem, SecurityError):  # of the library's own limits
             text = "A line of a handshake may have 8,192 bytes, and a handshake 128 headers."
-            self._end_handshake(431, "HEADERS_TOO_LARGE", text)
+            self._end_handshake(Code.HEADERS_TOO_LARGE, text)
         else:
             text = "This is not a handshake of the WebSocket protocol."
-            self._end_handshake(400, "BAD_REQUEST", text)
+            self._end_handshake(Code.BAD_REQUEST, text)
 
-    def _end_handshake(self, status: int, code: str, text: str) -> None:
-        self.transport.write(final_error(status, code, text, _VERSION))
+    def _end_handshake(self, code: Code, text: str, status: int | None = None) -> None:
+        self.transport.write(final_error(code, text, _VERSION, status=status))
         self.close_sent = self.handshake_complete = self._refused = True
         self.transport.close()
 

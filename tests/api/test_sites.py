@@ -299,7 +299,7 @@ def _count(server: ServerProcess) -> int:
     ],
 )
 def test_origin_is_listed_as_browsers_send_it(given: str, listed: str) -> None:
-    assert Sites(Settings(allowed_origins=given)).is_listed_origin(listed.encode())
+    assert Sites(Settings(allowed_origins=given).sites()).is_listed_origin(listed.encode())
 
 
 @pytest.mark.parametrize(
@@ -321,5 +321,5 @@ def test_origin_is_listed_as_browsers_send_it(given: str, listed: str) -> None:
     ],
 )
 def test_names_by_what_is_listened_on(host: str, allowed: str, name: str, expected: bool) -> None:
-    sites = Sites(Settings(host=host, allowed_hosts=allowed))
+    sites = Sites(Settings(host=host, allowed_hosts=allowed).sites())
     assert sites.is_own_host(name.encode()) is expected

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from execution.engine import build_schema
-from execution.operations import Operations
+from execution.engine import build_engine
+from tests.support.compiled import compiled
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
 from tests.support.screen import Screen, open_screen, open_socket
 from tests.support.server import ServerProcess
@@ -56,10 +56,10 @@ def test_time_is_never_an_answer_given_before(
 
 
 def test_only_what_depends_on_the_log_alone_is_shared() -> None:
-    operations = Operations(build_schema(document_cache_max_documents=8), compiled=True)
+    engine = build_engine()
 
     def is_shared(text: str) -> bool:
-        operation = operations.find(text, None)
+        operation = compiled(engine, text)
         assert operation is not None
         return operation.is_of_the_log
 

@@ -10,9 +10,9 @@ from typing import Any
 import strawberry
 
 from db.errors import OverloadedError
-from execution.documents.cache import CachedDocuments, DocumentCache
-from execution.engine import Schema
-from execution.errors import CodedErrors
+from db.tokens import Role
+from execution.engine import Engine
+from schema.roles import allowed_to
 
 
 @dataclass
@@ -21,6 +21,10 @@ class MenuContext:
 
     request_id: str = "request"
     calls: list[tuple[str, str]] = field(default_factory=list)
+
+    def may_use(self, roles: frozenset[Role]) -> bool:
+        """Let everybody do everything: it is not what is compared."""
+        return True
 
 
 Info = strawberry.Info[MenuContext, None]
@@ -119,27 +123,26 @@ async def _cook(info: Info, input: CookInput) -> Any:  # noqa: A002
     return act(info, "cook", input, input.behaviour)
 
 
+ANYONE = allowed_to(*Role)
+
+
 @strawberry.type
 class Query:
-    dish = strawberry.field(resolver=_dish, graphql_type=Dish | None)
-    sure_dish = strawberry.field(resolver=_dish, graphql_type=Dish)
-    dishes = strawberry.field(resolver=_dishes, graphql_type=list[Dish | None] | None)
-    sure_dishes = strawberry.field(resolver=_dishes, graphql_type=list[Dish])
-    count = strawberry.field(resolver=_count, graphql_type=int | None)
+    dish = strawberry.field(resolver=_dish, graphql_type=Dish | None, metadata=ANYONE)
+    sure_dish = strawberry.field(resolver=_dish, graphql_type=Dish, metadata=ANYONE)
+    dishes = strawberry.field(
+        resolver=_dishes, graphql_type=list[Dish | None] | None, metadata=ANYONE
+    )
+    sure_dishes = strawberry.field(resolver=_dishes, graphql_type=list[Dish], metadata=ANYONE)
+    count = strawberry.field(resolver=_count, graphql_type=int | None, metadata=ANYONE)
 
 
 @strawberry.type
 class Mutation:
-    cook = strawberry.field(resolver=_cook, graphql_type=Dish | None)
-    sure_cook = strawberry.field(resolver=_cook, graphql_type=Dish)
+    cook = strawberry.field(resolver=_cook, graphql_type=Dish | None, metadata=ANYONE)
+    sure_cook = strawberry.field(resolver=_cook, graphql_type=Dish, metadata=ANYONE)
 
 
-def build_menu() -> Schema:
-    """Build the schema as `execution.engine` builds ours."""
-    schema: Schema = Schema(
-        query=Query,
-        mutation=Mutation,
-        extensions=[CodedErrors, lambda: CachedDocuments(schema.documents)],
-    )
-    schema.documents = DocumentCache(schema._schema, max_documents=16)
-    return schema
+def build_menu() -> Engine:
+    """Build the engine as `execution.engine` builds ours."""
+    return Engine(strawberry.Schema(query=Query, mutation=Mutation))

@@ -1,4 +1,4 @@
-"""The compiled lane answers as graphql-core does: the same bytes, the same calls of resolvers.
+"""Compiled operations answer as graphql-core does: the same bytes, the same calls of resolvers.
 
 `BISTRO92_TEST_EXAMPLES=100000` runs more of it than CI does.
 """
@@ -14,26 +14,23 @@ from graphql import GraphQLError
 from hypothesis import HealthCheck, given, settings
 
 from execution.compiled.operation import CompiledOperation
-from execution.encoding import encode
-from execution.engine import Schema
-from execution.operations import Operations, to_response
+from execution.compiled.running import run_compiled
+from execution.documents.cache import Document
+from execution.generic import run_generic
 from tests.contract.documents import operations
 from tests.contract.menu import BEHAVIOURS, MenuContext, build_menu
+from tests.support.compiled import compiled
 
 EXAMPLES = int(os.environ.get("BISTRO92_TEST_EXAMPLES", "2000"))
 MENU = build_menu()
-LANE = Operations(MENU, compiled=True)
 
 
-def generic(schema: Schema, text: str, variables: dict[str, Any], context: Any) -> Any:
-    result = asyncio.run(schema.execute(text, variables, context))
-    return json.loads(encode(to_response(result.data, result.errors or [])))
+def answer_generic(document: Document, variables: dict[str, Any], context: Any) -> Any:
+    return json.loads(asyncio.run(run_generic(MENU, document, None, variables, context)).body)
 
 
-def compiled(lane: Operations, text: str, variables: dict[str, Any], context: Any) -> Any:
-    operation = lane.find(text, None)
-    assert isinstance(operation, CompiledOperation)
-    return json.loads(encode(asyncio.run(lane.run(operation, variables, context))))
+def answer_compiled(operation: CompiledOperation, variables: dict[str, Any], context: Any) -> Any:
+    return json.loads(asyncio.run(run_compiled(MENU, operation, variables, context)).body)
 
 
 def compare(text: str, variables: dict[str, Any]) -> str:
@@ -44,11 +41,12 @@ def compare(text: str, variables: dict[str, Any]) -> str:
         return "syntax"
     if document.errors:
         return "invalid"
-    if LANE.find(text, None) is None:
+    operation = compiled(MENU, text)
+    if operation is None:
         return "not covered"
     one, other = MenuContext(), MenuContext()
-    expected = generic(MENU, text, variables, one)
-    found = compiled(LANE, text, variables, other)
+    expected = answer_generic(document, variables, one)
+    found = answer_compiled(operation, variables, other)
     assert found == expected
     assert list(map(str, _keys(found))) == list(map(str, _keys(expected)))
     assert Counter(other.calls) == Counter(one.calls)
@@ -68,7 +66,7 @@ def _keys(value: Any) -> list[Any]:
 def test_any_operation_has_the_same_answer_from_both() -> None:
     kinds: Counter[str] = Counter()
 
-    @given(operations(MENU._schema, list(BEHAVIOURS)))
+    @given(operations(MENU.schema, list(BEHAVIOURS)))
     @settings(
         max_examples=EXAMPLES,
         deadline=None,
@@ -149,8 +147,4 @@ def test_operations_that_are_known_to_be_tricky(text: str, variables: dict[str, 
     ],
 )
 def test_what_is_not_covered_is_left_to_graphql_core(text: str) -> None:
-    assert LANE.find(text, None) is None
-
-
-def test_switched_off_nothing_is_compiled() -> None:
-    assert Operations(MENU, compiled=False).find("{ count }", None) is None
+    assert compiled(MENU, text) is None

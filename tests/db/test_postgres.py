@@ -13,6 +13,7 @@ from app import run_service
 from db.errors import StartError, UnavailableError
 from db.records import NewOrder, OrderItem
 from db.tables import access_metadata, metadata
+from execution.response import Response
 from execution.shared.answers import SharedAnswers
 from resolvers.context import Service
 from resolvers.orders import get_order
@@ -86,15 +87,16 @@ async def test_remembered_answer_is_not_given_once_another_instance_has_written(
     async with open_service(database_poll_seconds=60) as one, run_service(settings) as other:
         answers = SharedAnswers(one.log)
 
-        async def newest() -> bytes:
+        async def newest() -> Response:
             await one.log.refresh()
-            return b'{"data":%d}' % one.log.head.order_id
+            return Response(b'{"data":%d}' % one.log.head.order_id)
 
         for number in range(1, 50):
             await other.writer.create_order(soup())
             for _ in range(3):
                 assert answers.find(b"q") is None
-                assert await answers.compute(b"q", newest) == b'{"data":%d}' % number
+                answer = await answers.compute(b"q", newest)
+                assert answer.body == b'{"data":%d}' % number
 
 
 async def test_lost_listening_connection_misses_nothing(

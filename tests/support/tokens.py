@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 import httpx2 as httpx
 
 from db.tokens import Role, TokenStore
+from server.access.callers import Access
+from server.access.gate import Gate
+from server.access.rate_limit import Limiter
+from server.access.sites import Sites
 from server.databases import open_tokens
 from server.settings import Settings
 from tests.support.databases import AnyDatabase, SqliteFile
@@ -23,6 +28,18 @@ def tokens_of(
     known = SqliteFile(database) if isinstance(database, Path) else database
     settings = Settings(database_url=known.url, busy_timeout_ms=2000)
     return open_tokens(settings, read_only=read_only)
+
+
+def gate_of(database: AnyDatabase) -> Gate:
+    """Return the gate of a service with this database and no other settings."""
+    settings = Settings(database_url=database.url)
+    return Gate(
+        Access(
+            partial(tokens_of, database, read_only=True), host="127.0.0.1", allow_anonymous=False
+        ),
+        Sites(settings.sites()),
+        Limiter(settings.rate_limit, allow_anonymous=False),
+    )
 
 
 async def create_tokens(database: AnyDatabase | Path) -> Mapping[Role, str]:

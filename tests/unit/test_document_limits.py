@@ -7,7 +7,8 @@ from graphql import GraphQLError, get_introspection_query
 
 from execution.documents.cache import DocumentCache
 from execution.documents.limits import DocumentLimitError, DocumentLimits, parse_within_limits
-from execution.engine import build_schema
+from execution.engine import build_engine
+from execution.errors import code_of
 from tests.support.hostile import DOCUMENTS
 
 LIMITS = DocumentLimits()
@@ -15,14 +16,14 @@ LIMITS = DocumentLimits()
 
 @pytest.fixture(scope="module")
 def documents() -> DocumentCache:
-    return build_schema(document_cache_max_documents=8).documents
+    return build_engine().documents
 
 
 def refusal(documents: DocumentCache, text: str) -> tuple[str, str]:
     with pytest.raises(GraphQLError) as caught:
         documents.get(text)
     assert len(documents) == 0, "what is refused is not kept"
-    return str((caught.value.extensions or {})["code"]), caught.value.message
+    return code_of(caught.value).name, caught.value.message
 
 
 def numbered(selection: str, count: int) -> str:
@@ -136,7 +137,7 @@ def test_introspection_of_tools_is_within_the_limits(
         experimental_directive_deprecation=False,
         one_of=everything,
     )
-    document = build_schema(document_cache_max_documents=8).documents.get(text)
+    document = build_engine().documents.get(text)
     assert document.errors == []
 
 

@@ -4,30 +4,37 @@ import asyncio
 import tracemalloc
 
 import pytest
+from graphql import OperationType
 from websockets.frames import Frame, Opcode
 
 from db.records import EntryKind, LogEntry, LogHead, Order, OrderItem, to_datetime
+from execution.bounded import BoundedMap
+from execution.codes import Code
 from execution.documents.cache import DocumentCache
-from execution.engine import build_schema
+from execution.engine import EngineLimits, build_engine
 from execution.operations import Operations
+from execution.request import GraphQLRequest
+from execution.response import Response, executed
 from execution.shared.answers import SharedAnswers
 from execution.shared.events import SharedEvents
 from resolvers.context import Service
+from server.websocket.raw_requests import SubscribedRequest
 from server.wire.websocket_protocol import text_frame
+from tests.support.compiled import compiled
 from tests.support.orders import FOLLOW, soup
 
 
 async def answer_of(
     service: Service, answers: SharedAnswers, request: bytes, log: list[int]
 ) -> bytes:
-    async def compute() -> bytes:
+    async def compute() -> Response:
         head = service.log.head.seq
         await asyncio.sleep(0)
         log.append(head)
-        return b'{"data":%d}' % head
+        return Response(b'{"data":%d}' % head)
 
     found = answers.find(request)
-    return found if found is not None else await answers.compute(request, compute)
+    return (found or await answers.compute(request, compute)).body
 
 
 async def test_read_is_computed_once_until_the_log_grows(service: Service) -> None:
@@ -70,7 +77,7 @@ async def test_reader_that_asks_after_an_order_never_gets_the_answer_from_before
     publish(service, order)
     assert await answer_of(service, answers, b"q", computed) == b'{"data":1}'
     assert await before == b'{"data":0}'
-    assert answers.find(b"q") == b'{"data":1}'
+    assert answers.find(b"q") == Response(b'{"data":1}')
 
 
 def publish(service: Service, order: Order) -> None:
@@ -83,8 +90,8 @@ def publish(service: Service, order: Order) -> None:
 async def test_error_is_not_kept(service: Service) -> None:
     answers = SharedAnswers(service.log)
 
-    async def fail() -> bytes:
-        return b'{"data":null,"errors":[{"message":"gone in a moment"}]}'
+    async def fail() -> Response:
+        return executed({"order": None}, [{"message": "gone in a moment"}], [Code.OVERLOADED])
 
     await answers.compute(b"q", fail)
     assert answers.find(b"q") is None
@@ -93,8 +100,8 @@ async def test_error_is_not_kept(service: Service) -> None:
 async def test_answers_are_bounded(service: Service) -> None:
     answers = SharedAnswers(service.log)
 
-    async def large() -> bytes:
-        return b'{"data":"%b"}' % (b"x" * 1_000_000)
+    async def large() -> Response:
+        return Response(b'{"data":"%b"}' % (b"x" * 1_000_000))
 
     for number in range(300):
         await answers.compute(b"%d" % number, large)
@@ -104,8 +111,7 @@ async def test_answers_are_bounded(service: Service) -> None:
 async def test_event_is_encoded_once_for_all_screens_and_its_memory_is_bounded(
     service: Service,
 ) -> None:
-    operations = Operations(build_schema(document_cache_max_documents=8), compiled=True)
-    operation = operations.find(FOLLOW, None)
+    operation = compiled(build_engine(), FOLLOW)
     assert operation is not None
     (field,) = operation.plan(operation.coerce_variables({}))
     await asyncio.gather(*(service.writer.create_order(soup()) for _ in range(1000)))
@@ -120,9 +126,10 @@ async def test_event_is_encoded_once_for_all_screens_and_its_memory_is_bounded(
     assert 50_000 < taken <= 120_000  # the table itself grows in steps
 
 
-async def test_screens_with_the_same_text_share_a_compiled_operation() -> None:
-    operations = Operations(build_schema(document_cache_max_documents=8), compiled=True)
-    assert operations.find(FOLLOW, None) is operations.find(FOLLOW, None)
+async def test_screens_with_the_same_text_share_a_compiled_operation(service: Service) -> None:
+    operations = Operations(build_engine(), service, compiled=True)
+    request = GraphQLRequest(FOLLOW, None, {})
+    assert operations._select(request) is operations._select(request)
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 100_000])
@@ -131,22 +138,40 @@ def test_frame_is_the_one_that_websockets_writes(size: int) -> None:
     assert text_frame(payload) == Frame(Opcode.TEXT, payload).serialize(mask=False)
 
 
-def test_ever_new_documents_grow_nothing() -> None:
-    schema = build_schema(document_cache_max_documents=16)
-    documents: DocumentCache = schema.documents
+async def test_ever_new_documents_grow_nothing(service: Service) -> None:
+    engine = build_engine(EngineLimits(documents_kept=16))
+    documents: DocumentCache = engine.documents
     for number in range(100):
         documents.get(f"{{ a{number}: __typename }}")
     assert len(documents) == 16
     padding = "#" * 16_000
     for number in range(100):
         documents.get(f"{{ b{number}: __typename }} {padding}")
-    assert documents._characters <= 262_144
+    kept = list(documents._documents)
+    assert documents._documents.size == sum(map(len, kept)) <= 262_144
     documents.get("{ nothing }")
-    documents.get("query A { a: __typename } query B { b: __typename }")
-    operations = Operations(schema, compiled=True)
-    for number in range(100):
-        text = "query A { orders { nodes { id } } } query B { orders { nodes { id } } }"
-        assert operations.find(text, f"N{number}") is None
-        assert operations.find(text, "A") is not None
-        assert len(documents.get(text).derived) == 1
     assert "{ nothing }" not in documents._documents, "an invalid document is not kept"
+    operations = Operations(engine, service, compiled=True)
+    text = "query A { orders { nodes { id } } } query B { orders { nodes { id } } }"
+    for number in range(100):
+        unknown = SubscribedRequest({"query": text, "operationName": f"N{number}"})
+        assert operations.kind_of(unknown) is None
+        known = SubscribedRequest({"query": text, "operationName": "A"})
+        assert operations.kind_of(known) is OperationType.QUERY
+        assert len(documents.get(text).derived) == 1
+
+
+def test_bounded_map_gives_up_its_oldest() -> None:
+    kept: BoundedMap[str, str] = BoundedMap(
+        max_entries=3, max_size=10, size_of=lambda key, value: len(key) + len(value)
+    )
+    for key in "abc":
+        kept.keep(key, "x")
+    kept.keep("a", "xx")  # anew: it is the newest, and counts once
+    assert (list(kept), kept.size) == (["b", "c", "a"], 7)
+    kept.keep("d", "x")
+    assert (list(kept), kept.size) == (["c", "a", "d"], 7)
+    kept.keep("e", "xxxxx")
+    assert (list(kept), kept.size) == (["d", "e"], 8)
+    kept.keep("f", "x" * 100)
+    assert (list(kept), kept.size) == ([], 0)

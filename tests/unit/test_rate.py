@@ -80,7 +80,7 @@ def times_until_refused(limiter: Limiter, caller: Caller) -> int | None:
     scope: dict[str, Any] = {"client": ("127.0.0.1", 1)}
     allowed = int(AUTOMATIC_RATE.partition("/")[0])
     for times in range(2 * allowed):
-        if limiter.error_of(scope, caller) is not None:
+        if limiter.count(scope, caller) is not None:
             return times
     return None
 

@@ -5,22 +5,20 @@ from typing import Any
 
 import pytest
 import strawberry
-from graphql import GraphQLObjectType
+from graphql import GraphQLObjectType, GraphQLSchema
 
 from db.tokens import Role, Tokens
-from execution.documents.cache import CachedDocuments, DocumentCache
-from execution.engine import Schema, build_schema
-from execution.errors import CodedErrors
+from execution.engine import Engine, build_engine
 from execution.operations import Operations
-from resolvers.context import Context
-from schema.roles import allowed_to, guard_root_fields, roles_of_field
-from server.access.callers import Access, is_local
-from server.access.gate import Door
-from server.http.fast_path import FastLane, LaneMiddleware
-from server.settings import Settings
+from resolvers.context import Context, Service
+from schema.roles import allowed_to, roles_of_field
+from server.access.callers import is_local
+from server.access.gate import Gate
+from server.asgi.state import Run, state_of_run
+from server.http.fast_path import FastPath, FastPathMiddleware
 from tests.conftest import OpenService
 from tests.support.databases import AnyDatabase
-from tests.support.tokens import create_tokens, tokens_of
+from tests.support.tokens import create_tokens, gate_of, tokens_of
 
 EXPECTED = {
     "Query.order": set(Role),
@@ -30,14 +28,13 @@ EXPECTED = {
 }
 
 
-def root_types(schema: Schema) -> list[GraphQLObjectType]:
-    core = schema._schema
+def root_types(core: GraphQLSchema) -> list[GraphQLObjectType]:
     kinds = [core.query_type, core.mutation_type, core.subscription_type]
     return [kind for kind in kinds if kind is not None]
 
 
 def test_every_root_field_has_roles() -> None:
-    schema = build_schema(document_cache_max_documents=1)
+    schema = build_engine().schema
     roles = {
         f"{kind.name}.{name}": roles_of_field(definition)
         for kind in root_types(schema)
@@ -76,38 +73,17 @@ class Mutation:
     secret = strawberry.mutation(resolver=_secret, metadata=allowed_to(Role.FLOOR))
 
 
-def build() -> Schema:
-    schema: Schema = Schema(
-        query=Query,
-        mutation=Mutation,
-        extensions=[CodedErrors, lambda: CachedDocuments(schema.documents)],
-    )
-    guard_root_fields(schema._schema)
-    schema.documents = DocumentCache(schema._schema, max_documents=10)
-    return schema
-
-
 class Client:
-    """Asks the fast lane, and the view's schema when the lane passes a request on."""
+    """Asks the fast lane, ahead of an application that nothing must be left to."""
 
-    def __init__(self, door: Door, service: Any) -> None:
-        self._schema = build()
-        self._service = service
-        self._door = door
-        self.passed_on = 0
-        operations = Operations(self._schema, compiled=True)
-        self._lane = FastLane("/graphql", operations, door, service, body_max_bytes=10_000)
+    def __init__(self, gate: Gate, service: Service) -> None:
+        engine = Engine(strawberry.Schema(query=Query, mutation=Mutation))
+        self._run = Run(service, gate, Operations(engine, service, compiled=True))
+        lane = FastPath("/graphql", body_max_bytes=10_000)
+        self._app = FastPathMiddleware(self._nothing, lane)
 
-    async def _view(self, scope: Any, receive: Any, send: Any) -> None:
-        self.passed_on += 1
-        headers = dict(scope["headers"])
-        caller = self._door.access.caller_of(scope, headers.get(b"authorization"))
-        body = json.loads((await receive())["body"])
-        context = Context(self._service, "request", caller)
-        result = await self._schema.execute(body["query"], context_value=context)
-        errors = [error.formatted for error in result.errors or []]
-        answer = json.dumps({"data": result.data, "errors": errors}).encode()
-        await send({"type": "http.response.body", "body": answer})
+    async def _nothing(self, scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("the lane has left a request to the layers")
 
     async def ask(self, query: str, token: str) -> Any:
         sent: list[Any] = []
@@ -130,9 +106,9 @@ class Client:
             "scheme": "http",
             "path": "/graphql",
             "headers": headers,
-            "state": {"service": self._service, "lane": self._lane},
+            "state": state_of_run(self._run),
         }
-        await LaneMiddleware(self._view)(scope, receive, send)
+        await self._app(scope, receive, send)
         return json.loads(sent[-1]["body"])
 
 
@@ -144,9 +120,9 @@ async def test_an_answer_in_memory_is_given_to_no_other_role(
 ) -> None:
     """Every role sends the same bytes; the answer to the first is kept."""
     tokens = await create_tokens(database)
-    door = Door(Settings(database_url=database.url))
-    async with door.access.opened(), open_service() as service:
-        client = Client(door, service)
+    gate = gate_of(database)
+    async with gate.access.opened(), open_service() as service:
+        client = Client(gate, service)
         for role in (Role.FLOOR, Role.KITCHEN, Role.MANAGER, Role.KITCHEN):
             answer = await client.ask(query, tokens[role])
             if role is Role.KITCHEN:
@@ -157,7 +133,6 @@ async def test_an_answer_in_memory_is_given_to_no_other_role(
                 assert error["message"] == "The role kitchen may not use secret."
             else:
                 assert "recipe" in str(answer["data"])
-        assert client.passed_on == 2, "those who may are answered by the fast lane"
 
 
 @pytest.mark.parametrize("order", ["a: menu b: secret", "b: secret a: menu"])
@@ -165,9 +140,9 @@ async def test_mutation_with_one_forbidden_field_does_nothing(
     open_service: OpenService, database: AnyDatabase, order: str
 ) -> None:
     tokens = await create_tokens(database)
-    door = Door(Settings(database_url=database.url))
-    async with door.access.opened(), open_service() as service:
-        client = Client(door, service)
+    gate = gate_of(database)
+    async with gate.access.opened(), open_service() as service:
+        client = Client(gate, service)
         CALLS.clear()
         answer = await client.ask(f"mutation {{ {order} }}", tokens[Role.KITCHEN])
         assert {error["extensions"]["code"] for error in answer["errors"]} == {"FORBIDDEN"}
@@ -180,9 +155,9 @@ async def test_a_field_whose_roles_were_forgotten_is_nobody_s(
     open_service: OpenService, database: AnyDatabase
 ) -> None:
     tokens = await create_tokens(database)
-    door = Door(Settings(database_url=database.url))
-    async with door.access.opened(), open_service() as service:
-        answer = await Client(door, service).ask("{ forgotten }", tokens[Role.MANAGER])
+    gate = gate_of(database)
+    async with gate.access.opened(), open_service() as service:
+        answer = await Client(gate, service).ask("{ forgotten }", tokens[Role.MANAGER])
         assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
 
 
@@ -208,7 +183,7 @@ async def test_open_for_connections_on_this_machine_only(
 ) -> None:
     """Whatever the server was told to listen on, as `uvicorn app:app --host 0.0.0.0`."""
     assert is_local(scope) is expected
-    access = Access(Settings(database_url=database.url))
+    access = gate_of(database).access
     assert access.caller_of(scope, None) is None, "before it is opened"
     async with access.opened():
         assert (access.caller_of(scope, None) is not None) is expected
@@ -216,7 +191,7 @@ async def test_open_for_connections_on_this_machine_only(
 
 async def test_verified_tokens_do_not_grow_without_bound(database: AnyDatabase) -> None:
     tokens = await create_tokens(database)
-    access = Access(Settings(database_url=database.url))
+    access = gate_of(database).access
     async with access.opened():
         for number in range(10_000):
             # Valid each time, written differently.
@@ -229,7 +204,7 @@ async def test_once_closed_it_stays_closed(database: AnyDatabase) -> None:
     """Also if the tokens are replaced by none."""
     async with tokens_of(database) as store:
         await store.create(Role.FLOOR, "bar")
-    access = Access(Settings(database_url=database.url))
+    access = gate_of(database).access
     scope = local("127.0.0.1", "127.0.0.1")
     async with access.opened():
         access._update(Tokens(()))

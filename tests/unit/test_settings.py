@@ -8,6 +8,8 @@ import pytest
 from starlette.applications import Starlette
 
 from db.errors import StartError
+from server.http.fast_path import FastPath
+from server.logs import log_config
 from server.settings import Settings, load_settings
 from server.wire.server import server_config
 from server.wire.websocket_protocol import FrameWritingProtocol
@@ -96,7 +98,13 @@ def test_readme_lists_every_setting_with_its_default_and_meaning() -> None:
 
 
 def test_server_options_are_the_ones_that_screens_rely_on() -> None:
-    config = server_config(Starlette(), Settings(websocket_message_max_bytes=1024))
+    config = server_config(
+        Starlette(),
+        FastPath("/graphql", body_max_bytes=1024),
+        Settings().connection_limits(),
+        message_max_bytes=1024,
+        log_config=log_config("info", "console"),
+    )
     config.load()
     assert config.ws_protocol_class is FrameWritingProtocol
     assert config.ws_ping_interval is None, "uvicorn would close with 1011, which is final"
