@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Iterator
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -15,9 +16,20 @@ logger = logging.getLogger("bistro92.requests")
 _STARTS = ("http.response.start", "websocket.accept", f"{HANDSHAKE}.start")
 
 
+def _request_ids() -> Iterator[str]:
+    # Many at a time: to ask the system for each costs as much as to find a known answer.
+    while True:
+        digits = os.urandom(8 * 64).hex()
+        for start in range(0, len(digits), 16):
+            yield digits[start : start + 16]
+
+
+_IDS = _request_ids()
+
+
 def new_request_id() -> str:
     """Return an id for one request: 16 hexadecimal digits."""
-    return os.urandom(8).hex()
+    return next(_IDS)
 
 
 class RequestIds:

@@ -5,7 +5,6 @@ Everything else, and everything that is wrong with a request of HTTP, goes throu
 """
 
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.applications import Starlette
@@ -23,29 +22,6 @@ from server.http.raw_requests import PostedRequest, QueriedRequest
 from server.media_types import media_type_at_once
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """A request in the lane, and what it is answered with: now, or when it has been run."""
-
-    response: Response | Coroutine[None, None, Response]
-    media_type: str
-    request_id: str
-
-    def answer_at_once(self) -> Answer | None:
-        """Return the answer if it is known."""
-        response = self.response
-        if isinstance(response, Response):
-            return to_answer(response, self.media_type, self.request_id)
-        return None
-
-    async def answer(self) -> Answer:
-        """Return the answer."""
-        response = self.response
-        if not isinstance(response, Response):
-            response = await response
-        return to_answer(response, self.media_type, self.request_id)
-
-
 class FastPath:
     """Answers requests by their bytes, ahead of every layer."""
 
@@ -53,7 +29,7 @@ class FastPath:
         self.path = path
         self.body_max_bytes = body_max_bytes
 
-    def begin(self, scope: Scope, raw: RawRequest) -> Exchange | None:
+    def begin(self, scope: Scope, raw: RawRequest) -> Answer | Coroutine[None, None, Answer] | None:
         """Begin to answer a request to the path; None if the layers must look at it."""
         headers = scope["headers"]
         by_name = dict(headers)
@@ -69,7 +45,15 @@ class FastPath:
             return None  # they say why, and how long to wait
         request_id = new_request_id()
         response = run.operations.execute(raw, caller, request_id)
-        return Exchange(response, media_type, request_id)
+        if isinstance(response, Response):
+            return to_answer(response, media_type, request_id)
+        return _answer(response, media_type, request_id)
+
+
+async def _answer(
+    running: Coroutine[None, None, Response], media_type: str, request_id: str
+) -> Answer:
+    return to_answer(await running, media_type, request_id)
 
 
 class FastPathMiddleware:
@@ -107,11 +91,11 @@ class FastPathMiddleware:
         )
 
     async def _serve(self, scope: Scope, raw: RawRequest, receive: Receive, send: Send) -> None:
-        exchange = self._fast_path.begin(scope, raw)
-        if exchange is None:
+        answer = self._fast_path.begin(scope, raw)
+        if answer is None:
             await self._app(scope, receive, send)
         else:
-            await (await exchange.answer()).send(send)
+            await (answer if isinstance(answer, Answer) else await answer).send(send)
 
 
 def _offers_upgrade(scope: Scope) -> bool:

@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import sys
 import termios
+from collections.abc import Awaitable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
@@ -17,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from server.asgi.state import leave_lane
 from server.http.answers import Answer
-from server.http.fast_path import Exchange, FastPath
+from server.http.fast_path import FastPath
 from server.http.raw_requests import PostedRequest, QueriedRequest
 from server.wire.forwarded import Forwarded
 from server.wire.in_step import InStepProtocol
@@ -123,24 +124,23 @@ class LaneProtocol(InStepProtocol):
         if self._body is None:
             super().complete_request()
             return
-        exchange = self._begin_exchange(bytes(self._body))
-        if exchange is None:
+        answer = self._begin_answer(bytes(self._body))
+        if answer is None:
             self._leave_lane()
             super().complete_request()
             return
         self._body = None
         cycle = LaneCycle(keep_alive=self.parser.should_keep_alive())
         self.cycle = cast("RequestResponseCycle", cycle)
-        answer = exchange.answer_at_once()
-        if answer is not None and not self.flow.write_paused:
+        if isinstance(answer, Answer) and not self.flow.write_paused:
             self._respond(cycle, answer)
         else:
-            task = self.loop.create_task(self._respond_later(cycle, exchange))
+            task = self.loop.create_task(self._respond_later(cycle, answer))
             # uvicorn waits for these when it stops.
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
 
-    def _begin_exchange(self, body: bytes) -> Exchange | None:
+    def _begin_answer(self, body: bytes) -> Answer | Awaitable[Answer] | None:
         scope = cast("Scope", self.scope)
         if self.is_forwarded:
             self._forwarded.apply(scope)
@@ -155,11 +155,11 @@ class LaneProtocol(InStepProtocol):
         if body:
             super().take_body(bytes(body))
 
-    async def _respond_later(self, cycle: LaneCycle, exchange: Exchange) -> None:
-        answer = await exchange.answer()
+    async def _respond_later(self, cycle: LaneCycle, answer: Answer | Awaitable[Answer]) -> None:
+        given = answer if isinstance(answer, Answer) else await answer
         if self.flow.write_paused and not cycle.disconnected:
             await self.flow.drain()
-        self._respond(cycle, answer)
+        self._respond(cycle, given)
 
     def _respond(self, cycle: LaneCycle, answer: Answer) -> None:
         cycle.response_complete = True
