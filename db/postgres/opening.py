@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from db.database import Database
+from db.driver import asyncpg_arguments, engine_arguments, is_lost
 from db.driver_errors import DATABASE_FAILURES
 from db.errors import StartError
 from db.migrate import migrate
@@ -72,10 +73,7 @@ class Target:
     def __init__(self, url: URL, *, prepared_statements: bool) -> None:
         self._url = url
         self._prepared_statements = prepared_statements
-        _, self._arguments = url.get_dialect()().create_connect_args(url)
-        # SQLAlchemy's own, when it comes to connecting.
-        for name in ("prepared_statement_cache_size", "prepared_statement_name_func"):
-            self._arguments.pop(name, None)
+        self._arguments = asyncpg_arguments(url)
 
     async def connect(self, **given: Any) -> asyncpg.Connection:
         """Connect; raises one of `DATABASE_FAILURES`."""
@@ -106,8 +104,7 @@ class Target:
 
         @event.listens_for(engine.sync_engine, "checkout")
         def replace_lost(connection: Any, _record: object, _proxy: object) -> None:
-            # The driver has seen the end of it, for example of the server's restart.
-            if connection.driver_connection.is_closed():
+            if is_lost(connection):
                 raise DisconnectionError
 
         return engine
@@ -128,15 +125,7 @@ class Target:
         return engine
 
     def _connect_args(self) -> dict[str, Any]:
-        arguments: dict[str, Any] = {"async_creator_fn": self.connect}
-        if not self._prepared_statements:
-            # A name would be known to one of PgBouncer's servers only; no name lives for one query.
-            arguments |= {
-                "statement_cache_size": 0,
-                "prepared_statement_cache_size": 0,
-                "prepared_statement_name_func": lambda: "",
-            }
-        return arguments
+        return engine_arguments(self.connect, prepared_statements=self._prepared_statements)
 
 
 @asynccontextmanager

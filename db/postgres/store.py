@@ -14,11 +14,11 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.batch import Batch
+from db.driver import driver_of
 from db.driver_errors import DATABASE_FAILURES
 from db.errors import UnavailableError
 from db.reader import read_keyed_orders
 from db.records import EntryKind, LogHead, NewOrder, Order
-from db.sqlite.engines import driver_of
 from db.store import Stored
 
 CHANNEL = "bistro92_log"

@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.sqlite.engines import driver_of
+from db.driver import driver_of
 from db.sqlite.served_file import ServedFile
 
 logger = logging.getLogger("bistro92.checkpoint")

@@ -6,21 +6,18 @@ engine has a single connection, readers are `query_only` and never checkpoint, a
 keeps other server processes out.
 """
 
-import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from db.driver import begin_nothing, driver_of
 from db.errors import StartError
 from db.sqlite.served_file import identity
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _SHARED_PRAGMAS = (
     # A mapped file turns an I/O error into a crash and widens the WAL-reset bug.
@@ -103,8 +100,7 @@ def _url(path: Path) -> URL:
 def _on_connect(engine: AsyncEngine, pragmas: Sequence[str]) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def configure(dbapi_connection: Any, _record: object) -> None:
-        # None: the driver begins no transactions of its own, so ours are the only ones.
-        dbapi_connection.isolation_level = None
+        begin_nothing(dbapi_connection)
         cursor = dbapi_connection.cursor()
         for pragma in pragmas:
             cursor.execute(pragma)
@@ -139,27 +135,6 @@ async def open_writer(engine: AsyncEngine, path: Path) -> None:
         raise StartError(f"The database {path} can't be opened: {error.orig}.") from error
     if mode != "wal":
         raise StartError(f"The database {path} is on a file system where SQLite can't use WAL.")
-
-
-async def driver_of(connection: AsyncConnection) -> Any:
-    """Return the aiosqlite connection below: its statements begin no transaction by themselves."""
-    return (await connection.get_raw_connection()).driver_connection
-
-
-async def run_in_driver(
-    connection: AsyncConnection,
-    work: Callable[Concatenate[sqlite3.Connection, P], T],
-    *arguments: P.args,
-    **keywords: P.kwargs,
-) -> T:
-    """Run a function with the `sqlite3` connection below, in the thread that it belongs to.
-
-    Once begun it runs to its end, whether or not the caller is cancelled.
-    """
-    driver = await driver_of(connection)
-    # aiosqlite has no public way to run more than one statement in a visit.
-    result: T = await driver._execute(work, driver._conn, *arguments, **keywords)
-    return result
 
 
 def create_migration_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:

@@ -17,10 +17,10 @@ from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.batch import Batch
+from db.driver import run_in_driver
 from db.errors import UnavailableError
 from db.reader import read_entries, read_head, read_keyed_orders
 from db.records import LogEntry, LogHead, NewOrder
-from db.sqlite.engines import run_in_driver
 from db.sqlite.served_file import ServedFile
 from db.store import Stored
 from db.tables import log_entries, log_head, order_items, orders
