@@ -23,7 +23,7 @@ from db.driver_errors import DATABASE_FAILURES
 from db.errors import MoveError, StartError
 from db.migrate import upgrade
 from db.move.source import MOVED_TABLES, MovedTable, Row, Snapshot, newest_order, open_snapshot
-from db.postgres.opening import Target, name_of, postgres_url, refuse_encoding
+from db.postgres.connecting import Target, name_of, postgres_url, refuse_encoding
 from db.records import LogHead
 from db.sqlite.lock import exclusive_lock, refuse_second_name
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from db.postgres.opening import postgres_url
+from db.postgres.connecting import postgres_url
 from server.settings import Settings
 from tests.support.databases import PostgresDatabase
 from tests.support.instances import Guests, Instances, first_cursor, watch

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from db.postgres.opening import _MIGRATION_LOCK
+from db.postgres.connecting import _MIGRATION_LOCK
 from tests.support.databases import AnyDatabase, PostgresDatabase, SqliteFile
 from tests.support.orders import CREATE_ORDER, soup_input
 from tests.support.relay import open_relay
