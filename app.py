@@ -24,6 +24,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from db.errors import StartError
+from db.opening import open_database, open_tokens, wal_size_of
 from db.order_log import OrderLog
 from db.writer import Writer
 from execution.engine import build_engine
@@ -42,7 +43,6 @@ from server.asgi.socket_limit import SocketLimit
 from server.asgi.start_errors import PlainStartErrors
 from server.asgi.state import Run, State, state_of_run
 from server.commands import backup, migrate, tokens
-from server.databases import database_file, open_database, open_tokens
 from server.health import healthz, readyz
 from server.http.fast_path import Application, FastPath
 from server.http.graphql_over_http import GraphQLOverHTTP
@@ -62,7 +62,7 @@ logger = logging.getLogger("bistro92.app")
 async def run_service(settings: Settings) -> AsyncIterator[Service]:
     """Open the database and begin to write."""
     async with (
-        open_database(settings) as database,
+        open_database(settings.database()) as database,
         Writer(
             database.store,
             database.log,
@@ -121,12 +121,12 @@ def create_app(settings: Settings) -> Application:
         with ended_by_signals() as has_started:
             # Whatever remembers is of this run: another may have another database.
             gate = _gate(settings, sites)
-            file = database_file(settings)
+            wal_size = wal_size_of(settings.database())
             host, port = settings.metrics_host, settings.metrics_port
             async with (
                 gate.access.opened(),
                 run_service(settings) as service,
-                serve_metrics(service, file, host=host, port=port),
+                serve_metrics(service, wal_size, host=host, port=port),
                 _stop_if_replaced(service.log),
             ):
                 has_started()
@@ -162,7 +162,7 @@ def create_app(settings: Settings) -> Application:
 
 def _gate(settings: Settings, sites: Sites) -> Gate:
     anonymous = settings.allow_anonymous
-    open_stored = partial(open_tokens, settings, read_only=True)
+    open_stored = partial(open_tokens, settings.database(), read_only=True)
     return Gate(
         Access(open_stored, host=settings.host, allow_anonymous=anonymous),
         sites,

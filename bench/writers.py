@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from time import perf_counter
 
 import asyncpg
@@ -21,11 +22,12 @@ from bench.load.loop import LoadError
 from bench.orders import order_of
 from bench.systems import ROOT
 from db.database import Database, nothing_to_do
+from db.opening import open_database
 from db.order_log import OrderLog
-from db.postgres.opening import open_postgres
 from db.records import LogEntry, LogHead, NewOrder, OrderItem
 from db.store import Store, Stored
 from db.writer import Writer
+from server.settings import Settings
 
 _CALLERS = 64
 _WARM_UP_SECONDS = 0.5
@@ -227,16 +229,10 @@ async def measure_round_trip(url: str) -> float:
 
 def _open(url: str, *, is_deaf: bool = False) -> AbstractAsyncContextManager[Database]:
     """Open a database; a deaf process hears no hints, and looks for nothing."""
+    hearing = Settings(database_url=url, reader_connections=2).database()
     elsewhere = make_url(url).set(database="postgres").render_as_string(hide_password=False)
-    return open_postgres(
-        url,
-        listen_url=elsewhere if is_deaf else None,
-        poll_seconds=3600 if is_deaf else 1,
-        prepared_statements=True,
-        reader_connections=2,
-        busy_timeout_ms=2000,
-        log_memory_max_entries=5000,
-    )
+    deaf = replace(hearing, listen_url=elsewhere, poll_seconds=3600)
+    return open_database(deaf if is_deaf else hearing)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,9 @@ of the metrics' own: a scrape doesn't hold up the event loop, and one that is st
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import accumulate
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.core import (
@@ -22,11 +21,12 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from db.errors import StartError
-from db.sqlite.checkpoint import wal_bytes
 from db.stats import Histogram, rejections
 from resolvers.context import Service
 
 _BEAT_SECONDS = 0.1
+
+WalSize = Callable[[], int]
 
 
 class LoopLag:
@@ -51,10 +51,10 @@ class LoopLag:
 class ServiceCollector(Collector):
     """Reads the running service; called on the thread of a scrape."""
 
-    def __init__(self, service: Service, lag: LoopLag, file: Path | None) -> None:
+    def __init__(self, service: Service, lag: LoopLag, wal_size: WalSize | None) -> None:
         self._service = service
         self._lag = lag
-        self._file = file
+        self._wal_size = wal_size
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric as it is now."""
@@ -78,9 +78,10 @@ class ServiceCollector(Collector):
             "bistro92_failed_batches", "Transactions that failed", stats.failed_batches
         )
         yield GaugeMetricFamily("bistro92_writer_up", "1 while orders are accepted", writer.alive)
-        if self._file is not None:
-            size = wal_bytes(self._file)
-            yield GaugeMetricFamily("bistro92_wal_bytes", "Size of the write-ahead log", size)
+        if self._wal_size is not None:
+            yield GaugeMetricFamily(
+                "bistro92_wal_bytes", "Size of the write-ahead log", self._wal_size()
+            )
 
     def _screens(self) -> Iterator[Metric]:
         screens = self._service.screens
@@ -124,9 +125,9 @@ def _histogram(name: str, meaning: str, values: Histogram) -> HistogramMetricFam
 
 @asynccontextmanager
 async def serve_metrics(
-    service: Service, file: Path | None, *, host: str, port: int
+    service: Service, wal_size: WalSize | None, *, host: str, port: int
 ) -> AsyncIterator[None]:
-    """Serve metrics until the end of the block; port 0 serves none. `file` is SQLite's.
+    """Serve metrics until the end of the block; port 0 serves none. SQLite has a `wal_size`.
 
     Raises `StartError` if the address can't be used.
     """
@@ -135,7 +136,7 @@ async def serve_metrics(
         return
     lag = LoopLag()
     registry = CollectorRegistry()
-    registry.register(ServiceCollector(service, lag, file))
+    registry.register(ServiceCollector(service, lag, wal_size))
     ProcessCollector(registry=registry)
     try:
         server, thread = start_http_server(port, host, registry)

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.errors import StartError
+from db.settings import DatabaseSettings
 from execution.documents.limits import DocumentLimits
 from execution.engine import EngineLimits
 from server.access.origins import parse_origin
@@ -265,6 +266,19 @@ class Settings(BaseSettings):
             max_connections_per_client=self.max_http_connections_per_client,
             max_connections=self.max_http_connections,
             proxies=split_list(self.trusted_proxies),
+        )
+
+    def database(self) -> DatabaseSettings:
+        """Return what the database is opened with."""
+        return DatabaseSettings(
+            url=self.database_url,
+            listen_url=self.database_listen_url,
+            poll_seconds=self.database_poll_seconds,
+            prepared_statements=self.database_prepared_statements,
+            wal_max_bytes=self.wal_max_bytes,
+            reader_connections=self.reader_connections,
+            busy_timeout_ms=self.busy_timeout_ms,
+            log_memory_max_entries=self.log_memory_max_entries,
         )
 
     def engine_limits(self) -> EngineLimits:

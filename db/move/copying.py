@@ -76,7 +76,7 @@ class Checksum:
         return self.count, self._digest.hexdigest()
 
 
-async def move(source: Path, url: str, *, prepared_statements: bool = True) -> Moved:
+async def move(source: Path, url: str, *, prepared_statements: bool) -> Moved:
     """Copy a SQLite database, stopped or served, into an empty PostgreSQL database.
 
     The source is only read, as one snapshot; if nobody serves it, no server can begin to meanwhile.

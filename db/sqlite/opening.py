@@ -8,6 +8,7 @@ from db.database import Database
 from db.migrate import migrate
 from db.order_log import OrderLog
 from db.reader import OrderReader
+from db.settings import DatabaseSettings
 from db.sqlite.checkpoint import Checkpointer
 from db.sqlite.engines import (
     create_migration_engine,
@@ -28,20 +29,13 @@ _TOKEN_MIGRATIONS = Path(__file__).parent / "access_migrations"
 
 
 @asynccontextmanager
-async def open_sqlite(
-    url: str,
-    *,
-    reader_connections: int,
-    busy_timeout_ms: int,
-    wal_max_bytes: int,
-    log_memory_max_entries: int,
-) -> AsyncIterator[Database]:
+async def open_sqlite(settings: DatabaseSettings) -> AsyncIterator[Database]:
     """Acquire everything in the order in which an order travels; release in reverse."""
-    path = sqlite_path(url)
+    path, busy_timeout_ms = sqlite_path(settings.url), settings.busy_timeout_ms
     async with AsyncExitStack() as stack:
         refuse_second_name(path)
         stack.enter_context(exclusive_lock(path, create=True))
-        file = ServedFile(given_path(url), path)
+        file = ServedFile(given_path(settings.url), path)
         stack.callback(file.put_log_aside)
         migration_engine = create_migration_engine(path, busy_timeout_ms=busy_timeout_ms)
         try:
@@ -54,16 +48,16 @@ async def open_sqlite(
         stack.push_async_callback(writer_engine.dispose)
         await open_writer(writer_engine, path)
         file.know_companions()
-        checkpointer = Checkpointer(writer_engine, file, wal_max_bytes=wal_max_bytes)
+        checkpointer = Checkpointer(writer_engine, file, wal_max_bytes=settings.wal_max_bytes)
         stack.push_async_callback(checkpointer.run)
         reader_engine = create_reader_engine(
-            path, connections=reader_connections, busy_timeout_ms=busy_timeout_ms
+            path, connections=settings.reader_connections, busy_timeout_ms=busy_timeout_ms
         )
         stack.push_async_callback(reader_engine.dispose)
         # A connection that is opened late would be one to whatever has the names by then.
         reader = OrderReader(reader_engine, file.check)
         file.check_at_start()
-        log = await OrderLog.load(reader, memory_max_entries=log_memory_max_entries)
+        log = await OrderLog.load(reader, memory_max_entries=settings.log_memory_max_entries)
         file.when_gone(log.end)
         await stack.enter_async_context(file.watched())
         store = SqliteStore(writer_engine, file)
@@ -72,13 +66,13 @@ async def open_sqlite(
 
 @asynccontextmanager
 async def open_sqlite_tokens(
-    url: str, *, busy_timeout_ms: int, read_only: bool
+    settings: DatabaseSettings, *, read_only: bool
 ) -> AsyncIterator[TokenStore]:
     """Open the tokens that belong to an orders database; raises `StartError`.
 
     Their file is created if it isn't there. Any number of processes may have it open.
     """
-    orders = sqlite_path(url)
+    orders, busy_timeout_ms = sqlite_path(settings.url), settings.busy_timeout_ms
     # Beside another name of the file they would be read by no server.
     refuse_second_name(orders)
     path = Path(f"{orders}.tokens")

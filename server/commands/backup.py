@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db.errors import BackupError, StartError
+from db.opening import database_file
 from db.sqlite.backup import back_up, restore
-from server.databases import database_file
 from server.settings import Settings
 from server.streams import remark, report
 
@@ -52,7 +52,7 @@ def run_restore(settings: Settings, arguments: Namespace) -> int:
 
 
 def _file(settings: Settings) -> Path:
-    file = database_file(settings)
+    file = database_file(settings.database())
     if file is None:
         raise BackupError("PostgreSQL has means of its own: see docs/several-instances.md.")
     return file

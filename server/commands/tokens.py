@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from db.errors import StartError
+from db.opening import open_tokens
 from db.tokens import Role, Token, TokenError, TokenStore
 from resolvers.text import trimmed
-from server.databases import open_tokens
 from server.settings import Settings
 from server.streams import NotShownError, remark, report, show
 
@@ -48,7 +48,7 @@ def _command(action: _Action) -> Command:
 
 
 async def _act(action: _Action, settings: Settings, arguments: argparse.Namespace) -> None:
-    async with open_tokens(settings, read_only=False) as store:
+    async with open_tokens(settings.database(), read_only=False) as store:
         await action(store, arguments)
 
 

@@ -272,7 +272,7 @@ def test_source_that_is_not_whole(
 
 async def test_devices_keep_their_tokens(source: SqliteFile, postgres: PostgresDatabase) -> None:
     tokens = await create_tokens(source)
-    await move(source.path, postgres.url)
+    await move(source.path, postgres.url, prepared_statements=True)
     async with tokens_of(postgres) as store:
         known = await store.load()
     found = {role: known.verify(text) for role, text in tokens.items()}

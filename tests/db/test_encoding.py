@@ -63,7 +63,7 @@ async def test_nothing_is_moved_to_a_narrow_encoding(
     async with run_service(Settings.model_validate({"database_url": source.url})) as service:
         await service.writer.create_order(soup())
     with pytest.raises(StartError, match="encoding"):
-        await move(source.path, narrow.url)
+        await move(source.path, narrow.url, prepared_statements=True)
     assert tables(narrow) == []
 
 

@@ -74,7 +74,7 @@ async def test_second_name_is_neither_backed_up_nor_moved(
     with pytest.raises(StartError, match="has another name"):
         back_up(other, tmp_path / "backup.db")
     with pytest.raises(StartError, match="has another name"):
-        await move(other, NOWHERE)
+        await move(other, NOWHERE, prepared_statements=True)
     assert not (tmp_path / "backup.db").exists()
 
 

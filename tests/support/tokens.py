@@ -7,12 +7,12 @@ from pathlib import Path
 
 import httpx2 as httpx
 
+from db.opening import open_tokens
 from db.tokens import Role, TokenStore
 from server.access.callers import Access
 from server.access.gate import Gate
 from server.access.rate_limit import Limiter
 from server.access.sites import Sites
-from server.databases import open_tokens
 from server.settings import Settings
 from tests.support.databases import AnyDatabase, SqliteFile
 from tests.support.server import ServerProcess
@@ -27,7 +27,7 @@ def tokens_of(
 ) -> AbstractAsyncContextManager[TokenStore]:
     known = SqliteFile(database) if isinstance(database, Path) else database
     settings = Settings(database_url=known.url, busy_timeout_ms=2000)
-    return open_tokens(settings, read_only=read_only)
+    return open_tokens(settings.database(), read_only=read_only)
 
 
 def gate_of(database: AnyDatabase) -> Gate:
