@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from db.errors import BackupError, StartError
 from db.opening import database_file
 from db.sqlite.backup import back_up, restore
+from server.commands.reporting import done, refused
 from server.settings import Settings
-from server.streams import remark, report
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -33,8 +33,8 @@ def run_backup(settings: Settings, arguments: Namespace) -> int:
     try:
         size = back_up(_file(settings), arguments.file.absolute())
     except (BackupError, StartError) as error:
-        return _refuse(f"No backup was made. {error}")
-    return _report(f"{arguments.file}: {size.last_order_id} orders, log at {size.last_seq}.")
+        return refused(f"No backup was made. {error}")
+    return done(f"{arguments.file}: {size.last_order_id} orders, log at {size.last_seq}.")
 
 
 def run_restore(settings: Settings, arguments: Namespace) -> int:
@@ -43,9 +43,9 @@ def run_restore(settings: Settings, arguments: Namespace) -> int:
         database = _file(settings)
         size, kept = restore(arguments.file.absolute(), database)
     except (BackupError, StartError) as error:
-        return _refuse(f"Nothing was restored. {error}")
+        return refused(f"Nothing was restored. {error}")
     replaced = f" The replaced database is {kept}." if kept else ""
-    return _report(
+    return done(
         f"{database}: {size.last_order_id} orders, log at {size.last_seq}.{replaced} "
         "Screens that come back get CURSOR_EXPIRED and start anew."
     )
@@ -56,13 +56,3 @@ def _file(settings: Settings) -> Path:
     if file is None:
         raise BackupError("PostgreSQL has means of its own: see docs/several-instances.md.")
     return file
-
-
-def _report(text: str) -> int:
-    report(f"{text}\n")
-    return 0
-
-
-def _refuse(text: str) -> int:
-    remark(f"{text}\n")
-    return 1

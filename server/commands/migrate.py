@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from db.errors import MoveError, StartError
 from db.move.copying import Moved, move
 from db.sqlite.engines import sqlite_path
+from server.commands.reporting import done, refused
 from server.settings import Settings
-from server.streams import remark, report
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -29,7 +29,7 @@ def add_commands(subparsers: "_SubParsersAction[ArgumentParser]") -> None:
 def run_migrate_to(settings: Settings, arguments: Namespace) -> int:
     """Copy the configured database to the one that is named."""
     if len(arguments.urls) != 1:
-        return _refuse("Name one database: migrate-to postgresql+asyncpg://user@host:5432/database")
+        return refused("Name one database: migrate-to postgresql+asyncpg://user@host:5432/database")
     try:
         moved = asyncio.run(
             move(
@@ -39,14 +39,13 @@ def run_migrate_to(settings: Settings, arguments: Namespace) -> int:
             )
         )
     except (MoveError, StartError) as error:
-        return _refuse(f"Nothing was moved. {error}")
+        return refused(f"Nothing was moved. {error}")
     except KeyboardInterrupt:
-        return _refuse("Interrupted. Run it again: a target that is complete is refused.")
-    report(_report(moved))
-    return 0
+        return refused("Interrupted. Run it again: a target that is complete is refused.")
+    return done(_in_words(moved))
 
 
-def _report(moved: Moved) -> str:
+def _in_words(moved: Moved) -> str:
     rows = ", ".join(f"{count} {name}" for name, count in moved.rows.items())
     lines = [
         f"{moved.source} is copied to {moved.target}, up to order {moved.head.order_id} and log "
@@ -58,9 +57,4 @@ def _report(moved: Moved) -> str:
             f"The source is being served: orders after {moved.head.order_id} are not in the copy "
             f"({missing} by now). To move without loss, stop the service first."
         )
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _refuse(text: str) -> int:
-    remark(f"{text}\n")
-    return 1
+    return "\n".join(lines)

@@ -10,14 +10,15 @@ from db.errors import StartError
 from db.opening import open_tokens
 from db.tokens import Role, Token, TokenError, TokenStore
 from resolvers.text import trimmed
+from server.commands.reporting import done, refused
 from server.settings import Settings
-from server.streams import NotShownError, remark, report, show
+from server.streams import NotShownError, remark, show
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 Command = Callable[[Settings, argparse.Namespace], int]
-_Action = Callable[[TokenStore, argparse.Namespace], Awaitable[None]]
+_Action = Callable[[TokenStore, argparse.Namespace], Awaitable[int]]
 
 
 def add_commands(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -38,21 +39,19 @@ def add_commands(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> No
 def _command(action: _Action) -> Command:
     def run(settings: Settings, arguments: argparse.Namespace) -> int:
         try:
-            asyncio.run(_act(action, settings, arguments))
+            return asyncio.run(_act(action, settings, arguments))
         except (StartError, TokenError, NotShownError) as error:
-            remark(f"{error}\n")
-            return 1
-        return 0
+            return refused(str(error))
 
     return run
 
 
-async def _act(action: _Action, settings: Settings, arguments: argparse.Namespace) -> None:
+async def _act(action: _Action, settings: Settings, arguments: argparse.Namespace) -> int:
     async with open_tokens(settings.database(), read_only=False) as store:
-        await action(store, arguments)
+        return await action(store, arguments)
 
 
-async def _create(store: TokenStore, arguments: argparse.Namespace) -> None:
+async def _create(store: TokenStore, arguments: argparse.Namespace) -> int:
     if not trimmed(arguments.name):
         raise TokenError("A name must show something: nobody could tell which device it is.")
 
@@ -62,9 +61,10 @@ async def _create(store: TokenStore, arguments: argparse.Namespace) -> None:
         show(f"{token}\n")
 
     await store.create(Role(arguments.role), arguments.name, hand_over)
+    return 0
 
 
-async def _list(store: TokenStore, _arguments: argparse.Namespace) -> None:
+async def _list(store: TokenStore, _arguments: argparse.Namespace) -> int:
     tokens = (await store.load()).all
     rows = [("id", "role", "created", "revoked", "name"), *map(_row, tokens)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -73,6 +73,7 @@ async def _list(store: TokenStore, _arguments: argparse.Namespace) -> None:
         for row in rows
     ]
     show("".join(f"{line}\n" for line in lines))
+    return 0
 
 
 def _row(token: Token) -> tuple[str, str, str, str, str]:
@@ -84,6 +85,6 @@ def _time(microseconds: int) -> str:
     return f"{datetime.fromtimestamp(microseconds // 1_000_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-async def _revoke(store: TokenStore, arguments: argparse.Namespace) -> None:
+async def _revoke(store: TokenStore, arguments: argparse.Namespace) -> int:
     token = await store.revoke(arguments.token)
-    report(f"Revoked {token.id} ({token.role.value}, {token.name}).\n")
+    return done(f"Revoked {token.id} ({token.role.value}, {token.name}).")
