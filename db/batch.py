@@ -11,7 +11,7 @@ from db.records import EntryKind, LogEntry, LogHead, NewOrder, Order, to_datetim
 class Batch:
     """The orders of one transaction, numbered on from the log's head.
 
-    `keyed` holds the stored orders of the batch's idempotency keys; orders placed in the batch
+    `keyed` holds the stored orders of the batch's idempotency keys; orders created in the batch
     join it, so that a key used twice in one batch is one order as well.
     """
 
@@ -23,11 +23,11 @@ class Batch:
         self._created_at_us = created_at_us
         self._created_at = to_datetime(created_at_us)
 
-    def place(self, new: NewOrder) -> Order | IdempotencyKeyReusedError:
+    def number(self, new: NewOrder) -> Order | IdempotencyKeyReusedError:
         """Give a new order its numbers, or return the one that its key already has."""
         key = new.idempotency_key
         if key is None or key not in self._keyed:
-            order = self._number(new)
+            order = self._create(new)
             if key is not None:
                 self._keyed[key] = order
             return order
@@ -38,7 +38,7 @@ class Batch:
             f"This idempotency key already belongs to a different order (id {first.id})."
         )
 
-    def _number(self, new: NewOrder) -> Order:
+    def _create(self, new: NewOrder) -> Order:
         epoch, seq, order_id = self.head.epoch, self.head.seq + 1, self.head.order_id + 1
         cursor = encode_cursor(epoch, seq, self._created_at_us)
         order = Order(order_id, seq, new.table, new.items, self._created_at, cursor)

@@ -1,9 +1,9 @@
-"""How a database fails: the errors that say nothing about what it was asked."""
+"""What a driver raises when its database fails, whatever it was asked."""
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 
-DATABASE_FAILURES = (
+DRIVER_ERRORS = (
     DBAPIError,
     # Refused connections, and timeouts.
     OSError,

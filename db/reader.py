@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.cursor import encode_cursor
-from db.driver_errors import DATABASE_FAILURES
+from db.driver_errors import DRIVER_ERRORS
 from db.errors import OverloadedError, UnavailableError
 from db.records import LogEntry, LogHead, Order, OrderItem, to_datetime
 from db.tables import log_entries, log_head, order_items, orders
@@ -238,5 +238,5 @@ def _clear_errors() -> Iterator[None]:
         yield
     except PoolTimeoutError as error:
         raise OverloadedError("Too many reads are waiting. Try again shortly.") from error
-    except DATABASE_FAILURES as error:
+    except DRIVER_ERRORS as error:
         raise UnavailableError("The database can't be read now. Try again shortly.") from error

@@ -19,7 +19,7 @@ from sqlalchemy import RowMapping, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.driver_errors import DATABASE_FAILURES
+from db.driver_errors import DRIVER_ERRORS
 from db.tables import access_tokens
 
 _NAME_MAX_CHARACTERS = 64
@@ -154,7 +154,7 @@ class TokenStore:
             yield
         except IntegrityError:
             raise
-        except DATABASE_FAILURES as error:
+        except DRIVER_ERRORS as error:
             reason = getattr(error, "orig", None) or error
             raise TokenError(f"The tokens in {self._name} can't be used: {reason}.") from error
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.driver import driver_of
-from db.driver_errors import DATABASE_FAILURES
+from db.driver_errors import DRIVER_ERRORS
 from db.errors import MoveError, StartError
 from db.migrate import upgrade
 from db.move.source import MOVED_TABLES, MovedTable, Row, Snapshot, newest_order, open_snapshot
@@ -121,7 +121,7 @@ async def _fill(target: Target, name: str, snapshot: Snapshot) -> dict[str, int]
             await driver.execute(f"ANALYZE {', '.join(rows)}")
             is_complete = True
         return rows
-    except DATABASE_FAILURES as error:
+    except DRIVER_ERRORS as error:
         outcome = (
             "It was lost while it committed: nobody knows whether it did. Run this again: a target "
             "that is complete is refused, as it is not empty"
@@ -142,7 +142,7 @@ async def _prepare(connection: AsyncConnection, name: str) -> asyncpg.Connection
     driver: asyncpg.Connection = await driver_of(connection)
     refuse_encoding(await driver.fetchval("SHOW server_encoding"), name)
     await connection.run_sync(upgrade, name)
-    # An instance that serves the empty target must not place its first order between two of ours.
+    # An instance that serves the empty target must not create its first order between two of ours.
     last_seq = await driver.fetchval("SELECT last_seq FROM log_head FOR UPDATE")
     if last_seq != 0 or any([await _has_rows(driver, moved) for moved in MOVED_TABLES]):
         raise MoveError(

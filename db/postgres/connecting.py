@@ -9,7 +9,7 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from db.driver import asyncpg_arguments, engine_arguments, is_lost
-from db.driver_errors import DATABASE_FAILURES
+from db.driver_errors import DRIVER_ERRORS
 from db.errors import StartError
 
 logger = logging.getLogger("bistro92.postgres")
@@ -59,7 +59,7 @@ class Target:
         self._arguments = asyncpg_arguments(url)
 
     async def connect(self, **given: Any) -> asyncpg.Connection:
-        """Connect; raises one of `DATABASE_FAILURES`."""
+        """Connect; raises one of `DRIVER_ERRORS`."""
         connection: asyncpg.Connection = await asyncpg.connect(
             **{
                 "timeout": _CONNECT_TIMEOUT_SECONDS,
@@ -80,7 +80,7 @@ class Target:
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
             pool_reset_on_return=None,
-            # An error's message would quote them, and end in the log: orders, keys.
+            # An error's message would quote them, and end in the logs: orders, keys.
             hide_parameters=True,
             connect_args=self._connect_args(),
         )
@@ -138,7 +138,7 @@ async def _settings_of(target: Target, name: str) -> dict[str, str]:
             }
         finally:
             connection.terminate()
-    except DATABASE_FAILURES as error:
+    except DRIVER_ERRORS as error:
         raise StartError(f"The database {name} can't be reached: {_reason(error)}.") from error
 
 

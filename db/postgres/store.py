@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.batch import Batch
 from db.driver import driver_of
-from db.driver_errors import DATABASE_FAILURES
+from db.driver_errors import DRIVER_ERRORS
 from db.errors import UnavailableError
 from db.reader import read_keyed_orders
 from db.records import EntryKind, LogHead, NewOrder, Order
@@ -53,7 +53,7 @@ class PostgresStore:
                     raise
         except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError):
             raise
-        except DATABASE_FAILURES as error:
+        except DRIVER_ERRORS as error:
             raise UnavailableError("The database can't be written.") from error
 
     async def _store(
@@ -88,7 +88,7 @@ def _stored(
     # The time of its entry is of no use here: a batch gives its own.
     head = LogHead(epoch, answer["last_seq"], answer["last_order_id"], 0)
     batch = Batch(head, keyed, created_at_us=answer["now_us"])
-    outcomes = [batch.place(order) for order in new]
+    outcomes = [batch.number(order) for order in new]
     if len(batch.entries) != answer["stored"]:
         raise ValueError(f"{answer['stored']} orders were stored, not {len(batch.entries)}")
     return Stored(outcomes, [(batch.entries, batch.head)] if batch.entries else [])
@@ -105,7 +105,7 @@ def _first_of_each_key(new: Sequence[NewOrder]) -> list[NewOrder]:
 
 
 def _columns(new: Sequence[NewOrder]) -> list[Sequence[Any]]:
-    """Return the columns of the orders, and those of their items with their order's place."""
+    """Return the columns of the orders, and those of their items with their order's number."""
     items = [
         (number, position, item.name, item.quantity)
         for number, order in enumerate(new, start=1)

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
-from db.driver_errors import DATABASE_FAILURES
+from db.driver_errors import DRIVER_ERRORS
 from db.errors import Bistro92Error
 from db.postgres.store import CHANNEL
 from db.shared_order_log import SharedOrderLog
@@ -87,7 +87,7 @@ class Tail:
                 finally:
                     connection.terminate()
                 reason: object = "the connection was lost"
-            except DATABASE_FAILURES as error:
+            except DRIVER_ERRORS as error:
                 reason = error
             logger.warning("hints are not heard, polling meanwhile: %s", reason)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311

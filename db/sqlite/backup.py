@@ -20,7 +20,7 @@ from db.errors import BackupError
 from db.sqlite.inspection import LogSize, check, open_reading
 from db.sqlite.lock import exclusive_lock, refuse_second_name
 
-# What SQLite keeps beside a database. The log and the journal belong to the one that made them:
+# What SQLite keeps beside a database. The WAL and the journal belong to the one that made them:
 # SQLite would apply them to whatever file has the name.
 _COMPANIONS = ("-wal", "-journal")
 
@@ -66,7 +66,7 @@ def restore(backup: Path, database: Path) -> tuple[LogSize, Path | None]:
             _begin_new_epoch(copy)
             _take_over_owner(database, copy)
             _sync(copy)
-            kept = _put_in_place(copy, database)
+            kept = _replace(copy, database)
     return size, kept
 
 
@@ -91,7 +91,7 @@ def _begin_new_epoch(copy: Path) -> None:
         connection.execute("UPDATE log_head SET epoch = ?", (epoch,))
 
 
-def _put_in_place(copy: Path, database: Path) -> Path | None:
+def _replace(copy: Path, database: Path) -> Path | None:
     """Keep the replaced database under a dated name, and give the copy its name."""
     if database.exists():
         _empty_wal(database)
@@ -110,7 +110,7 @@ def _put_in_place(copy: Path, database: Path) -> Path | None:
 def _empty_wal(database: Path) -> None:
     """Make the replaced database one file, so that one rename replaces all of it.
 
-    A broken one is not touched: it and its log are both kept, for whoever can still mend them.
+    A broken one is not touched: it and its WAL are both kept, for whoever can still mend them.
     """
     try:
         with closing(open_reading(database)) as connection:

@@ -39,7 +39,7 @@ _WITHOUT_TRANSACTIONS: dict[str, Any] = {
     "skip_autocommit_rollback": True,
     "pool_reset_on_return": None,
 }
-# An error's message would quote them, and end in the log: orders, keys.
+# An error's message would quote them, and end in the logs: orders, keys.
 _HIDE_PARAMETERS = True
 _READER_PRAGMAS = (*_SHARED_PRAGMAS, "PRAGMA query_only=ON")
 

@@ -30,7 +30,7 @@ def exclusive_lock(path: Path, *, create: bool = False) -> Iterator[None]:
     """
     with _name_lock(path):
         if create:
-            _refuse_lonely_log(path)
+            _refuse_lonely_wal(path)
         with _file_lock(path, os.O_CREAT if create else 0):
             yield
 
@@ -55,16 +55,16 @@ def refuse_second_name(path: Path) -> None:
         )
 
 
-def _refuse_lonely_log(path: Path) -> None:
-    """Raise `StartError` if the log of a database is here, and the database isn't.
+def _refuse_lonely_wal(path: Path) -> None:
+    """Raise `StartError` if the WAL of a database is here, and the database isn't.
 
-    A new one would be made, and SQLite would throw away the log beside it, and the orders in it.
+    A new one would be made, and SQLite would throw away the WAL beside it, and the orders in it.
     """
-    log = Path(f"{path}-wal")
+    wal = Path(f"{path}-wal")
     with suppress(FileNotFoundError):
-        if log.stat().st_size and not (path.exists() and path.stat().st_size):
+        if wal.stat().st_size and not (path.exists() and path.stat().st_size):
             raise StartError(
-                f"The database {path} is not there, but its newest orders are, in {log}. Put the "
+                f"The database {path} is not there, but its newest orders are, in {wal}. Put the "
                 "database back beside it; or move that file away, if the orders in it don't matter."
             )
 
@@ -109,7 +109,7 @@ def _file_lock(path: Path, flags: int) -> Iterator[None]:
         yield
     finally:
         # Not before SQLite has closed the file: to close any descriptor of a file ends all POSIX
-        # locks that this process has on it, and another program would remove the log beside it.
+        # locks that this process has on it, and another program would remove the WAL beside it.
         os.close(file)
 
 

@@ -36,7 +36,7 @@ async def open_sqlite(settings: DatabaseSettings) -> AsyncIterator[Database]:
         refuse_second_name(path)
         stack.enter_context(exclusive_lock(path, create=True))
         file = ServedFile(given_path(settings.url), path)
-        stack.callback(file.put_log_aside)
+        stack.callback(file.put_wal_aside)
         migration_engine = create_migration_engine(path, busy_timeout_ms=busy_timeout_ms)
         try:
             await migrate(migration_engine, str(path))

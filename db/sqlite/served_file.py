@@ -1,9 +1,9 @@
 """Whether the database file that is open is the one that the next start will open.
 
 An open file outlives its name. After `mv`, `rm` or a copy that took its place, SQLite goes on
-committing into what nobody will find again; after its log (`-wal`) has gone, so have the commits
+committing into what nobody will find again; after its WAL (`-wal`) has gone, so have the commits
 since the last checkpoint. `cp` and `>` keep the file and replace what is in it: the database is
-written at checkpoints only, and a log that something was committed to begins with SQLite's mark.
+written at checkpoints only, and a WAL that something was committed to begins with SQLite's mark.
 SQLite doesn't look, so this does.
 """
 
@@ -21,8 +21,8 @@ logger = logging.getLogger("bistro92.served_file")
 _LOOK_SECONDS = 1.0
 # Without its index (-shm) two programs wouldn't see each other's locks.
 _COMPANIONS = ("-wal", "-shm")
-# How a log begins (sqlite.org/fileformat2.html, 4.1).
-_LOG_MARKS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+# How a WAL begins (sqlite.org/fileformat2.html, 4.1).
+_WAL_MARKS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 
 _Identity = tuple[int, int]
 _Content = tuple[int, int]
@@ -50,9 +50,9 @@ class ServedFile:
         self._own = identity(os.lstat(path))
         # What is in it, as of our last checkpoint; None while it isn't known.
         self._content: _Content | None = None
-        # Something was committed to the log since then, so it isn't empty.
-        self._is_log_used = False
-        # The path itself must be no link: the log stays in the old folder when a file is moved and
+        # Something was committed to the WAL since then, so it isn't empty.
+        self._is_wal_used = False
+        # The path itself must be no link: the WAL stays in the old folder when a file is moved and
         # linked.
         self._names = [(os.lstat, str(path))]
         if name != path:
@@ -68,9 +68,9 @@ class ServedFile:
 
     @contextmanager
     def being_written(self) -> Iterator[None]:
-        """Expect the file to change, and the log to be emptied: a checkpoint. Nobody else may."""
+        """Expect the file to change, and the WAL to be emptied: a checkpoint. Nobody else may."""
         self._content = None
-        self._is_log_used = False
+        self._is_wal_used = False
         try:
             yield
         finally:
@@ -100,12 +100,12 @@ class ServedFile:
     def check_committed(self) -> None:
         """Raise `UnavailableError` unless what was committed is where the next start looks for it.
 
-        That is in the file and in its log. The index is made anew then.
+        That is in the file and in its WAL. The index is made anew then.
         """
         self.check_name()
-        log, known = self._companions[0]
-        self._look_at(log, known)
-        self._check_mark(log)
+        wal, known = self._companions[0]
+        self._look_at(wal, known)
+        self._check_mark(wal)
 
     def check(self) -> None:
         """Raise `UnavailableError` unless all files that are open are at their names."""
@@ -120,14 +120,14 @@ class ServedFile:
             raise self.give_up(f"{name} was moved, deleted or replaced")
         return status
 
-    def _check_mark(self, log: str) -> None:
+    def _check_mark(self, wal: str) -> None:
         if self._content is None:  # a checkpoint empties it in this moment
             return
-        with suppress(OSError), Path(log).open("rb", buffering=0) as opened:
-            mark = opened.read(len(_LOG_MARKS[0]))
-            if mark not in _LOG_MARKS and (mark or self._is_log_used):
-                raise self.give_up(f"{log} was emptied by another program")
-            self._is_log_used = bool(mark)
+        with suppress(OSError), Path(wal).open("rb", buffering=0) as opened:
+            mark = opened.read(len(_WAL_MARKS[0]))
+            if mark not in _WAL_MARKS and (mark or self._is_wal_used):
+                raise self.give_up(f"{wal} was emptied by another program")
+            self._is_wal_used = bool(mark)
 
     def give_up(self, what: str) -> UnavailableError:
         """Tell that this process is of no use any more, and return what to raise."""
@@ -137,18 +137,18 @@ class ServedFile:
         )
         return UnavailableError("The database was replaced under the running service.")
 
-    def put_log_aside(self) -> None:
-        """Rename our log if it is beside another database now: it would be applied to that one.
+    def put_wal_aside(self) -> None:
+        """Rename our WAL if it is beside another database now: it would be applied to that one.
 
         For when all is closed. What could not be put into the file that was open is in it.
         """
         if not self._companions:
             return
         name, known = self._companions[0]
-        log, other = _found(os.lstat, name), _found(os.stat, str(self.path))
-        if log is None or other is None or identity(other) == self._own:
+        wal, other = _found(os.lstat, name), _found(os.stat, str(self.path))
+        if wal is None or other is None or identity(other) == self._own:
             return
-        if identity(log) == known and log.st_size:
+        if identity(wal) == known and wal.st_size:
             aside = f"{name}-of-inode-{self._own[1]}"
             os.rename(name, aside)
             logger.critical("orders are in %s that are not in the database of before", aside)

@@ -52,7 +52,7 @@ class SqliteStore:
         longer at their names, and the database's own error if it refuses what it was asked to
         store.
         """
-        # Before: the log of a file that is gone would be applied to the one in its place.
+        # Before: the WAL of a file that is gone would be applied to the one in its place.
         self._file.check_name()
         stored = await self._store(new, published)
         # After: it may have gone meanwhile, and this is what is about to be acknowledged.
@@ -95,7 +95,7 @@ async def _store(connection: AsyncConnection, new: Sequence[NewOrder], head: Log
     if any(order.seq > head.seq for order in keyed.values()):
         raise _LogMovedError("An order was stored and not published.")
     batch = Batch(head, keyed, created_at_us=time.time_ns() // 1000)
-    outcomes = [batch.place(order) for order in new]
+    outcomes = [batch.number(order) for order in new]
     if not batch.entries:
         return Stored(outcomes, [])
     try:

@@ -100,7 +100,7 @@ async def test_restore_keeps_a_killed_servers_database_whole(crashed: Path, back
     copied = backup.read_bytes()
     size, kept = restore(backup, crashed)
     assert (size.last_seq, size.last_order_id) == (3, 3)
-    assert tables_of(crashed) == ["a", "b", "c"], "the log of the replaced one was applied"
+    assert tables_of(crashed) == ["a", "b", "c"], "the WAL of the replaced one was applied"
     assert kept is not None
     assert kept.name.startswith("bistro92.db.replaced-2")
     assert tables_of(kept) == ["first", "second"]
@@ -111,21 +111,21 @@ async def test_restore_keeps_a_killed_servers_database_whole(crashed: Path, back
 async def test_restore_keeps_a_broken_database_and_its_log(crashed: Path, backup: Path) -> None:
     broken = b"no database any more" * 1000
     crashed.write_bytes(broken)
-    log = Path(f"{crashed}-wal").read_bytes()
+    wal = Path(f"{crashed}-wal").read_bytes()
     _, kept = restore(backup, crashed)
     assert kept is not None
     assert kept.read_bytes() == broken
-    assert Path(f"{kept}-wal").read_bytes() == log
+    assert Path(f"{kept}-wal").read_bytes() == wal
     assert tables_of(crashed) == ["a", "b", "c"]
 
 
 async def test_restore_applies_no_log_that_was_left_without_its_database(
     crashed: Path, backup: Path
 ) -> None:
-    log = Path(f"{crashed}-wal").read_bytes()
+    wal = Path(f"{crashed}-wal").read_bytes()
     crashed.unlink()
     _, kept = restore(backup, crashed)
-    assert Path(f"{kept}-wal").read_bytes() == log
+    assert Path(f"{kept}-wal").read_bytes() == wal
     assert tables_of(crashed) == ["a", "b", "c"]
 
 

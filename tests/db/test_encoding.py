@@ -78,12 +78,12 @@ def test_server_and_command_say_so_and_end(narrow: PostgresDatabase, tmp_path: P
 async def test_database_of_bytes_holds_every_character(of_bytes: PostgresDatabase) -> None:
     settings = Settings.model_validate({"database_url": of_bytes.url, "log_memory_max_entries": 1})
     async with run_service(settings) as service, tokens_of(of_bytes) as tokens:
-        placed = await service.writer.create_order(PIZZA)
+        created = await service.writer.create_order(PIZZA)
         await service.writer.create_order(soup())
-        assert await service.writer.create_order(PIZZA) == placed
+        assert await service.writer.create_order(PIZZA) == created
         found = await list_orders(
             service, first=5, after=None, last=None, before=None, table=PIZZA.table
         )
-        assert found.nodes == [placed]
+        assert found.nodes == [created]
         await tokens.create(Role.FLOOR, "Küche 🍳")
         assert [token.name for token in (await tokens.load()).all] == ["Küche 🍳"]

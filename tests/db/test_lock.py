@@ -40,18 +40,18 @@ def second_mount(file: Path, at: Path) -> Iterator[None]:
         subprocess.run(["umount", at], check=True)
 
 
-def place(server: ServerProcess) -> str:
-    placed = server.data(CREATE_ORDER, input=soup_input())
-    order_id: str = placed["createOrder"]["order"]["id"]
+def create_order(server: ServerProcess) -> str:
+    created = server.data(CREATE_ORDER, input=soup_input())
+    order_id: str = created["createOrder"]["order"]["id"]
     return order_id
 
 
 def test_hard_link_is_no_second_database(server: ServerProcess, tmp_path: Path) -> None:
-    assert place(server) == "1"
+    assert create_order(server) == "1"
     other = tmp_path / "other.db"
     os.link(server.path, other)
     assert "has another name" in refused(other, tmp_path / "other")
-    assert place(server) == "2"
+    assert create_order(server) == "2"
     server.kill()
     # What was acknowledged is beside the first name: under the other one it would be missing.
     for path in (other, server.path):
@@ -60,7 +60,7 @@ def test_hard_link_is_no_second_database(server: ServerProcess, tmp_path: Path) 
         assert str(server.path if path == other else other) in said
     other.unlink()
     server.start()
-    assert place(server) == "3"
+    assert create_order(server) == "3"
     assert stored_ids(server.database) == [1, 2, 3]
 
 
@@ -68,7 +68,7 @@ async def test_second_name_is_neither_backed_up_nor_moved(
     server: ServerProcess, tmp_path: Path
 ) -> None:
     """Its newest orders are beside the first one."""
-    place(server)
+    create_order(server)
     other = tmp_path / "other.db"
     os.link(server.path, other)
     with pytest.raises(StartError, match="has another name"):
@@ -81,7 +81,7 @@ async def test_second_name_is_neither_backed_up_nor_moved(
 def test_restore_is_refused_under_another_name_of_a_served_file(
     server: ServerProcess, tmp_path: Path
 ) -> None:
-    place(server)
+    create_order(server)
     back_up(server.path, tmp_path / "backup.db")
     other = tmp_path / "other.db"
     os.link(server.path, other)
@@ -90,48 +90,48 @@ def test_restore_is_refused_under_another_name_of_a_served_file(
         restore(tmp_path / "backup.db", other)
     assert other.samefile(server.path)
     assert server.path.read_bytes() == before
-    assert place(server) == "2"
+    assert create_order(server) == "2"
 
 
 def test_backup_that_has_several_names_may_be_restored(
     server: ServerProcess, tmp_path: Path
 ) -> None:
     """Programs that keep many backups link those that are alike."""
-    place(server)
+    create_order(server)
     back_up(server.path, tmp_path / "backup.db")
     os.link(tmp_path / "backup.db", tmp_path / "yesterday.db")
     assert server.stop() == 0
     restore(tmp_path / "backup.db", server.path)
     server.start()
-    assert place(server) == "2"
+    assert create_order(server) == "2"
 
 
 def test_restore_that_was_killed_half_way_can_be_done_again(
     server: ServerProcess, tmp_path: Path
 ) -> None:
     """It leaves the replaced database with two names."""
-    place(server)
+    create_order(server)
     back_up(server.path, tmp_path / "backup.db")
     assert server.stop() == 0
     os.link(server.path, tmp_path / "bistro92.db.replaced-20260101T000000Z")
     restore(tmp_path / "backup.db", server.path)
     server.start()
-    assert place(server) == "2"
+    assert create_order(server) == "2"
 
 
 def test_lock_holds_although_its_file_was_removed(server: ServerProcess, tmp_path: Path) -> None:
-    place(server)
+    create_order(server)
     back_up(server.path, tmp_path / "backup.db")
     Path(f"{server.path}.lock").unlink()
     assert "in use by another Bistro92 process" in refused(server.path, tmp_path / "other")
     with pytest.raises(StartError, match="in use by another Bistro92 process"):
         restore(tmp_path / "backup.db", server.path)
-    assert place(server) == "2"
+    assert create_order(server) == "2"
 
 
 def test_file_that_is_mounted_by_itself_is_refused(server: ServerProcess, tmp_path: Path) -> None:
     """What SQLite writes beside it would stay in the other folder: a container's, which goes."""
-    place(server)
+    create_order(server)
     back_up(server.path, tmp_path / "backup.db")
     (tmp_path / "a folder").mkdir()
     other = tmp_path / "a folder" / "other.db"
@@ -141,12 +141,12 @@ def test_file_that_is_mounted_by_itself_is_refused(server: ServerProcess, tmp_pa
             restore(tmp_path / "backup.db", other)
         with pytest.raises(StartError, match="is mounted by itself"):
             back_up(other, tmp_path / "another.db")
-    assert place(server) == "2"
+    assert create_order(server) == "2"
 
 
 def test_locking_does_not_let_go_of_what_sqlite_holds(server: ServerProcess) -> None:
     """Without its locks another program would remove the write-ahead log when it closes."""
-    place(server)
+    create_order(server)
     status = server.path.stat()
     file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]

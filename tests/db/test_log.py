@@ -21,7 +21,7 @@ async def take(log: OrderLog, after: int, count: int) -> list[LogEntry]:
     return entries
 
 
-async def place(service: Service, count: int) -> None:
+async def create_orders(service: Service, count: int) -> None:
     await asyncio.gather(*(service.writer.create_order(soup(str(n))) for n in range(count)))
 
 
@@ -48,15 +48,15 @@ async def test_seam_between_replay_and_live_has_no_gap_and_no_duplicate(
     total = 600
     async with open_service(log_memory_max_entries=memory_max_entries) as service:
         followers: list[tuple[int, asyncio.Task[list[int]]]] = []
-        placed = 0
-        while placed < total:
-            count = min(dice.randint(1, 40), total - placed)
-            placed += count
-            writing = asyncio.create_task(place(service, count))
+        created = 0
+        while created < total:
+            count = min(dice.randint(1, 40), total - created)
+            created += count
+            writing = asyncio.create_task(create_orders(service, count))
             for _ in range(dice.randint(0, 50)):
                 await asyncio.sleep(0)
             after = dice.randint(0, service.log.head.seq)
-            task = asyncio.create_task(follow(service, after, total, random.Random(placed)))
+            task = asyncio.create_task(follow(service, after, total, random.Random(created)))
             followers.append((after, task))
             if dice.random() < 0.5:
                 await writing
@@ -68,9 +68,9 @@ async def test_seam_between_replay_and_live_has_no_gap_and_no_duplicate(
 async def test_slow_reader_falls_back_to_the_database(open_service: OpenService) -> None:
     async with open_service(log_memory_max_entries=10) as service:
         async with aclosing(service.log.follow(0)) as slow:
-            await place(service, 1)
+            await create_orders(service, 1)
             entries = await anext(slow)
-            await place(service, 500)
+            await create_orders(service, 500)
             assert len(service.log._newest) == 10
             while len(entries) < 501:
                 entries = entries + await anext(slow)
@@ -82,7 +82,7 @@ async def test_entries_are_the_same_from_memory_and_from_the_database(
     open_service: OpenService,
 ) -> None:
     async with open_service() as service:
-        await place(service, 3 * PAGE_ENTRIES)
+        await create_orders(service, 3 * PAGE_ENTRIES)
         from_memory = await service.log.read(0, 1000)
         head = service.log.head
         from_database = await service.reader.entries(
@@ -93,12 +93,12 @@ async def test_entries_are_the_same_from_memory_and_from_the_database(
 
 async def test_restart_goes_on_where_it_stopped(open_service: OpenService) -> None:
     async with open_service() as service:
-        await place(service, 30)
+        await create_orders(service, 30)
         before, seen = service.log.head, await service.log.read(0, 1000)
     async with open_service(log_memory_max_entries=10) as service:
         assert service.log.head == before
         assert len(service.log._newest) == 10
-        await place(service, 1)
+        await create_orders(service, 1)
         again = await take(service.log, 0, 31)
     assert again[:30] == seen
     assert again[30].seq == 31
@@ -107,7 +107,7 @@ async def test_restart_goes_on_where_it_stopped(open_service: OpenService) -> No
 async def test_one_append_wakes_every_waiting_reader(service: Service) -> None:
     waiting = [asyncio.create_task(take(service.log, 0, 1)) for _ in range(200)]
     await asyncio.sleep(0)
-    await place(service, 1)
+    await create_orders(service, 1)
     assert {entries[0].seq for entries in await asyncio.gather(*waiting)} == {1}
 
 
@@ -117,7 +117,7 @@ async def test_reader_waits_while_the_database_cannot_be_read(
 ) -> None:
     monkeypatch.setattr("db.order_log._READ_RETRY_SECONDS", 0.01)
     async with open_service(log_memory_max_entries=1, reader_connections=1) as service:
-        await place(service, 50)
+        await create_orders(service, 50)
         engine = service.reader._engine
         async with engine.connect() as connection:
             await connection.exec_driver_sql("PRAGMA query_only=OFF")
@@ -131,7 +131,7 @@ async def test_reader_waits_while_the_database_cannot_be_read(
 
 
 async def test_entries_that_do_not_follow_the_head_are_refused(service: Service) -> None:
-    await place(service, 2)
+    await create_orders(service, 2)
     entries, head = await service.log.read(0), service.log.head
     with pytest.raises(ValueError, match="don't follow"):
         service.log.append(entries, head)

@@ -102,7 +102,7 @@ async def test_remembered_answer_is_not_given_once_another_instance_has_written(
 async def test_lost_listening_connection_misses_nothing(
     open_service: OpenService, postgres: PostgresDatabase
 ) -> None:
-    """Without polls: an order that is placed while nobody listens is seen on reconnecting."""
+    """Without polls: an order that is created while nobody listens is seen on reconnecting."""
     terminate = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {LISTENERS}"
     async with open_service() as writing, open_service(database_poll_seconds=60) as following:
         for number in range(1, 6):
@@ -149,10 +149,10 @@ async def test_instance_that_stands_still_holds_up_nobody(
         )
         await until(lambda: bool(postgres.rows(is_asleep)), "the transaction")
         stuck.process.suspend()
-        placed = await asyncio.to_thread(other.data, CREATE_ORDER, input=soup_input())
+        created = await asyncio.to_thread(other.data, CREATE_ORDER, input=soup_input())
         stuck.process.resume()
         answered = await waiting
-    assert placed["createOrder"]["order"]["id"] == "2"
+    assert created["createOrder"]["order"]["id"] == "2"
     assert answered["data"]["createOrder"]["order"]["id"] == "1"
 
 

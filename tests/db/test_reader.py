@@ -21,7 +21,7 @@ TABLES = ["1", "2", "3"]
 
 
 async def place_some(service: Service, count: int) -> list[Order]:
-    """Place orders of several tables; return them newest first."""
+    """Create orders of several tables; return them newest first."""
     orders = await asyncio.gather(
         *(service.writer.create_order(soup(TABLES[n % 3])) for n in range(count))
     )

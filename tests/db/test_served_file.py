@@ -38,7 +38,7 @@ def moved(path: Path) -> Path:
     return path.rename(path.with_name("elsewhere.db"))
 
 
-def moved_with_its_log(path: Path) -> Path:
+def moved_with_its_wal(path: Path) -> Path:
     for end in ("-wal", "-shm"):
         Path(f"{path}{end}").rename(path.with_name(f"elsewhere.db{end}"))
     return moved(path)
@@ -67,7 +67,7 @@ def folder_replaced(path: Path) -> Path:
 
 
 def moved_and_linked(path: Path) -> Path:
-    """As for a larger disk: the log stays where it was."""
+    """As for a larger disk: the WAL stays where it was."""
     away = path.with_name("away")
     away.mkdir()
     there = path.rename(away / path.name)
@@ -75,17 +75,17 @@ def moved_and_linked(path: Path) -> Path:
     return there
 
 
-def log_deleted(path: Path) -> Path:
+def wal_deleted(path: Path) -> Path:
     Path(f"{path}-wal").unlink()
     return path
 
 
-def log_moved(path: Path) -> Path:
+def wal_moved(path: Path) -> Path:
     Path(f"{path}-wal").rename(f"{path}-wal-before")
     return path
 
 
-def log_replaced(path: Path) -> Path:
+def wal_replaced(path: Path) -> Path:
     Path(f"{path}-other").write_bytes(Path(f"{path}-wal").read_bytes())
     Path(f"{path}-other").rename(f"{path}-wal")
     return path
@@ -104,25 +104,25 @@ def emptied(path: Path) -> None:
     path.write_bytes(b"")
 
 
-def log_emptied(path: Path) -> None:
+def wal_emptied(path: Path) -> None:
     Path(f"{path}-wal").write_bytes(b"")
 
 
 # What is committed after these is not found by the next start.
 LOSSES: list[Harm] = [
     moved,
-    moved_with_its_log,
+    moved_with_its_wal,
     deleted,
     replaced,
     folder_moved,
     folder_replaced,
     moved_and_linked,
-    log_deleted,
-    log_moved,
-    log_replaced,
+    wal_deleted,
+    wal_moved,
+    wal_replaced,
     overwritten,
     emptied,
-    log_emptied,
+    wal_emptied,
 ]
 HARMS = [*LOSSES, index_deleted]
 
@@ -162,7 +162,7 @@ async def test_no_order_is_acknowledged_into_a_file_that_is_not_at_its_name(
     assert str(file.path) in caplog.text
     if there is not None:
         ids = stored_ids(SqliteFile(there))
-        # One that was refused may be stored: its log was found to be gone after the commit.
+        # One that was refused may be stored: its WAL was found to be gone after the commit.
         assert ids in ([1], [1, 2])
     if harm is replaced:
         assert stored_ids(file) == [1, 2, 3], "the other database was written to"
@@ -185,12 +185,12 @@ async def test_file_that_goes_while_a_batch_is_committed_is_noticed(
     async with run_service(settings(file)) as service:
         await service.writer.create_order(soup())
         with file.held():
-            placing: asyncio.Task[Order] = asyncio.create_task(service.writer.create_order(soup()))
+            creating: asyncio.Task[Order] = asyncio.create_task(service.writer.create_order(soup()))
             await asyncio.sleep(0)  # it is queued then
             await until(lambda: service.writer.waiting_orders == 0, "the batch")
             harm(file.path)
         with pytest.raises(UnavailableError):
-            await placing
+            await creating
         assert service.log.head.seq == 1
 
 
@@ -238,7 +238,7 @@ async def test_no_token_is_made_beside_a_second_name(file: SqliteFile) -> None:
 
 @contextmanager
 def read_by_another(path: Path) -> Iterator[None]:
-    """Read as a backup does, which keeps the log from being emptied."""
+    """Read as a backup does, which keeps the WAL from being emptied."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM orders").fetchone()
@@ -263,7 +263,7 @@ async def test_newest_orders_are_kept_until_the_database_is_back(file: SqliteFil
         assert service.log.head.order_id == 9
 
 
-async def test_log_is_not_applied_to_the_database_in_the_place(file: SqliteFile) -> None:
+async def test_wal_is_not_applied_to_the_database_in_the_place(file: SqliteFile) -> None:
     async with run_service(settings(file)):
         pass
     with read_by_another(file.path):

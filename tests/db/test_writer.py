@@ -18,7 +18,7 @@ from tests.support.orders import soup
 from tests.support.waiting import until
 
 
-async def place(service: Service, count: int) -> list[Order]:
+async def create_orders(service: Service, count: int) -> list[Order]:
     return await asyncio.gather(
         *(service.writer.create_order(soup(str(number))) for number in range(count))
     )
@@ -27,7 +27,7 @@ async def place(service: Service, count: int) -> list[Order]:
 async def test_500_concurrent_orders_are_dense_and_in_order(
     service: Service, database: AnyDatabase
 ) -> None:
-    orders = await place(service, 500)
+    orders = await create_orders(service, 500)
     assert [order.id for order in orders] == list(range(1, 501))
     assert [order.seq for order in orders] == list(range(1, 501))
     assert stored_ids(database) == list(range(1, 501))
@@ -41,33 +41,33 @@ async def test_500_concurrent_orders_are_dense_and_in_order(
 async def test_an_order_is_on_disk_before_it_is_published_and_answered(
     service: Service, database: AnyDatabase
 ) -> None:
-    placing = asyncio.create_task(service.writer.create_order(soup()))
+    creating = asyncio.create_task(service.writer.create_order(soup()))
     await service.log.wait_beyond(0)
     assert stored_ids(database) == [1]
-    assert not placing.done()
-    assert (await placing).id == 1
+    assert not creating.done()
+    assert (await creating).id == 1
 
 
 @pytest.mark.sqlite
 async def test_concurrent_orders_share_a_commit(service: Service, sqlite_file: Path) -> None:
     with closing(sqlite3.connect(sqlite_file)) as witness:
         versions = {witness.execute("PRAGMA data_version").fetchone()}
-        placing = asyncio.gather(*(service.writer.create_order(soup()) for _ in range(100)))
-        while not placing.done():
+        creating = asyncio.gather(*(service.writer.create_order(soup()) for _ in range(100)))
+        while not creating.done():
             await asyncio.sleep(0)
             versions.add(witness.execute("PRAGMA data_version").fetchone())
-        await placing
+        await creating
     assert len(versions) <= 3, "100 orders that wait together took more than two commits"
 
 
 async def test_cancelled_caller_keeps_the_order_and_its_event(
     service: Service, database: AnyDatabase
 ) -> None:
-    placing = asyncio.create_task(service.writer.create_order(soup()))
+    creating = asyncio.create_task(service.writer.create_order(soup()))
     await asyncio.sleep(0)
-    placing.cancel()
+    creating.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await placing
+        await creating
     await service.log.wait_beyond(0)
     assert [entry.order.id for entry in await service.log.read(0)] == [1]
     assert stored_ids(database) == [1]
@@ -104,7 +104,7 @@ async def test_order_beyond_the_queue_is_refused_at_once(
 async def test_full_database_refuses_clearly_and_recovers(
     service: Service, database: AnyDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await place(service, 10)
+    await create_orders(service, 10)
     engine = writer_engine(service)
     async with engine.connect() as connection:
         (pages,) = (await connection.exec_driver_sql("PRAGMA page_count")).one()
@@ -147,11 +147,11 @@ async def test_transaction_waits_for_a_lock_that_another_holds(
     with closing(sqlite3.connect(sqlite_file, isolation_level=None)) as intruder:
         intruder.execute("BEGIN IMMEDIATE")
         intruder.execute("CREATE TABLE notes (id INTEGER)")
-        placing = asyncio.create_task(service.writer.create_order(soup()))
-        await asyncio.wait({placing}, timeout=0.2)
-        assert not placing.done()
+        creating = asyncio.create_task(service.writer.create_order(soup()))
+        await asyncio.wait({creating}, timeout=0.2)
+        assert not creating.done()
         intruder.execute("COMMIT")
-        assert (await placing).id == 1
+        assert (await creating).id == 1
 
 
 async def test_drain_waits_until_orders_are_answered(service: Service) -> None:
@@ -178,12 +178,12 @@ async def test_close_commits_and_answers_what_is_queued(
     open_service: OpenService, database: AnyDatabase
 ) -> None:
     async with open_service(writer_batch_max_orders=10) as service:
-        placing = [asyncio.create_task(service.writer.create_order(soup())) for _ in range(100)]
+        creating = [asyncio.create_task(service.writer.create_order(soup())) for _ in range(100)]
         await asyncio.sleep(0)
         await service.writer.close()
         with pytest.raises(UnavailableError):
             await service.writer.create_order(soup())
-    assert [(await task).id for task in placing] == list(range(1, 101))
+    assert [(await task).id for task in creating] == list(range(1, 101))
     assert stored_ids(database) == list(range(1, 101))
 
 
@@ -223,7 +223,7 @@ async def test_writer_outlives_a_failure_between_batches(
         raise OSError("the file is gone")
 
     monkeypatch.setattr(service.writer, "_after_commit", fail)
-    assert [order.id for order in await place(service, 3)] == [1, 2, 3]
+    assert [order.id for order in await create_orders(service, 3)] == [1, 2, 3]
     assert (await service.writer.create_order(soup())).id == 4
 
 
@@ -242,7 +242,7 @@ async def test_wal_is_emptied_under_constant_readers(
         readers = [asyncio.create_task(read()) for _ in range(4)]
         largest = 0
         for _ in range(60):
-            await place(service, 50)
+            await create_orders(service, 50)
             largest = max(largest, Path(f"{sqlite_file}-wal").stat().st_size)
         stopped = True
         await asyncio.gather(*readers)
