@@ -55,8 +55,9 @@ def restore(backup: Path, database: Path) -> tuple[LogSize, Path | None]:
     the last step, one `rename`, the database is what it was. Raises `BackupError`, and `StartError`
     while a server runs.
     """
-    if not backup.is_file():
-        raise BackupError(f"There is no file {backup}.")
+    with _clear_errors(backup):
+        if not backup.is_file():
+            raise BackupError(f"There is no file {backup}.")
     with exclusive_lock(database):
         if database.exists() and backup.samefile(database):
             raise BackupError(f"{backup} is the database itself.")

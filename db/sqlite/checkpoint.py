@@ -44,10 +44,10 @@ async def checkpoint(writer_engine: AsyncEngine) -> bool:
 
 
 def wal_bytes(path: Path) -> int:
-    """Return the size of the database's write-ahead log."""
+    """Return the size of the database's WAL; 0 if it isn't there, or can't be looked at."""
     try:
         return os.stat(f"{path}-wal").st_size
-    except FileNotFoundError:
+    except OSError:
         return 0
 
 

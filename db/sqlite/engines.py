@@ -83,13 +83,20 @@ def sqlite_path(url: str) -> Path:
         path = given.resolve()
     except (ValueError, OSError, RuntimeError) as error:  # a null character, links in a circle
         raise StartError(f"The database {str(given)!r} can be no file: {error}.") from None
+    try:
+        _refuse_no_file(path)
+    except OSError as error:  # a folder that may not be entered
+        raise StartError(f"The database {path} can't be looked at: {error.strerror}.") from error
+    return path
+
+
+def _refuse_no_file(path: Path) -> None:
     if not path.parent.is_dir():
         raise StartError(f"The folder of the database {path} does not exist. Create it first.")
     if path.is_dir():
         raise StartError(f"The database {path} is a folder; it must be a file.")
     if path.exists() and not path.is_file():
         raise StartError(f"The database {path} is no ordinary file; it must be a file.")
-    return path
 
 
 def _url(path: Path) -> URL:

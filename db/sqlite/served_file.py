@@ -21,6 +21,7 @@ logger = logging.getLogger("bistro92.served_file")
 _LOOK_SECONDS = 1.0
 # Without its index (-shm) two programs wouldn't see each other's locks.
 _COMPANIONS = ("-wal", "-shm")
+_GONE = "was moved, deleted or replaced"
 # How a WAL begins (sqlite.org/fileformat2.html, 4.1).
 _WAL_MARKS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 
@@ -47,7 +48,7 @@ class ServedFile:
 
     def __init__(self, name: Path, path: Path) -> None:
         self.path = path
-        self._own = identity(os.lstat(path))
+        self._own = identity(self._look_at_start(str(path)))
         # What is in it, as of our last checkpoint; None while it isn't known.
         self._content: _Content | None = None
         # Something was committed to the WAL since then, so it isn't empty.
@@ -63,8 +64,8 @@ class ServedFile:
     def know_companions(self) -> None:
         """Take note of what SQLite keeps beside the file: for when it has been opened."""
         names = [f"{self.path}{end}" for end in _COMPANIONS]
-        self._companions = [(name, identity(os.lstat(name))) for name in names]
-        self._content = _content(os.lstat(self.path))
+        self._companions = [(name, identity(self._look_at_start(name))) for name in names]
+        self._content = _content(self._look_at_start(str(self.path)))
 
     @contextmanager
     def being_written(self) -> Iterator[None]:
@@ -79,12 +80,25 @@ class ServedFile:
 
     def check_at_start(self) -> None:
         """Raise `StartError` if the file has gone while the start waited for somebody."""
+        self._look_at_start(str(self.path))
         try:
             self.check_name()
         except UnavailableError:
+            raise self._gone_at_start() from None
+
+    def _look_at_start(self, name: str) -> os.stat_result:
+        try:
+            status = _found(os.lstat, name)
+        except OSError as error:
             raise StartError(
-                f"The database {self.path} was moved, deleted or replaced while it was opened."
-            ) from None
+                f"The database {self.path} can't be looked at: {error.strerror}."
+            ) from error
+        if status is None:
+            raise self._gone_at_start()
+        return status
+
+    def _gone_at_start(self) -> StartError:
+        return StartError(f"The database {self.path} {_GONE} while it was opened.")
 
     def when_gone(self, tell: Callable[[str], None]) -> None:
         """Call `tell` with a sentence each time that a file is found to be gone."""
@@ -115,9 +129,12 @@ class ServedFile:
     def _look_at(
         self, name: str, known: _Identity, look: Callable[[str], os.stat_result] = os.lstat
     ) -> os.stat_result:
-        status = _found(look, name)
+        try:
+            status = _found(look, name)
+        except OSError as error:  # a folder that may not be entered, a disk that doesn't answer
+            raise UnavailableError("The database file can't be looked at now.") from error
         if status is None or identity(status) != known:
-            raise self.give_up(f"{name} was moved, deleted or replaced")
+            raise self.give_up(f"{name} {_GONE}")
         return status
 
     def _check_mark(self, wal: str) -> None:
@@ -140,18 +157,30 @@ class ServedFile:
     def put_wal_aside(self) -> None:
         """Rename our WAL if it is beside another database now: it would be applied to that one.
 
-        For when all is closed. What could not be put into the file that was open is in it.
+        For when all is closed. What could not be put into the file that was open is in it. Whoever
+        ends has reasons of their own: if this can't be done, it is only told.
         """
         if not self._companions:
             return
         name, known = self._companions[0]
-        wal, other = _found(os.lstat, name), _found(os.stat, str(self.path))
-        if wal is None or other is None or identity(other) == self._own:
-            return
-        if identity(wal) == known and wal.st_size:
-            aside = f"{name}-of-inode-{self._own[1]}"
-            os.rename(name, aside)
-            logger.critical("orders are in %s that are not in the database of before", aside)
+        try:
+            if self._is_beside_another(name, known):
+                aside = f"{name}-of-inode-{self._own[1]}"
+                os.rename(name, aside)
+                logger.critical("orders are in %s that are not in the database of before", aside)
+        except OSError as error:
+            logger.critical(
+                "%s can't be put aside: %s. If another database is at %s by now, move it away "
+                "before the next start: it would be applied to that one",
+                *(name, error.strerror, self.path),
+            )
+
+    def _is_beside_another(self, wal: str, known: _Identity) -> bool:
+        """Tell whether our WAL has something in it, and is beside a database that isn't ours."""
+        ours, other = _found(os.lstat, wal), _found(os.stat, str(self.path))
+        if ours is None or other is None or identity(other) == self._own:
+            return False
+        return identity(ours) == known and ours.st_size > 0
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
@@ -171,10 +200,8 @@ class ServedFile:
 
 
 def _found(look: Callable[[str], os.stat_result], name: str) -> os.stat_result | None:
-    """Return what there is of a name now; None if there is nothing."""
+    """Return what there is of a name now; None if there is nothing. Raises `OSError`."""
     try:
         return look(name)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError as error:  # a folder that may not be entered, a disk that doesn't answer
-        raise UnavailableError("The database file can't be looked at now.") from error
