@@ -40,7 +40,8 @@ class Engine:
 
     def __init__(self, vocabulary: strawberry.Schema, limits: EngineLimits = _DEFAULTS) -> None:
         self.vocabulary = vocabulary
-        self.schema: GraphQLSchema = vocabulary._schema
+        # There is no public way to the schema that graphql-core runs.
+        self.schema: GraphQLSchema = vocabulary._schema  # noqa: SLF001
         self.names: NameConverter = vocabulary.config.name_converter
         guard_root_fields(self.schema)
         self.answer_max_values = limits.answer_max_values
