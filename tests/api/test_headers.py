@@ -1,6 +1,6 @@
 """Headers that decide something: said once, they count; said twice, nobody guesses.
 
-Every request is sent twice: as the fast lane takes it, and as it goes by ASGI.
+Every request is sent as the fast lane takes it, as a proxy forwards it, and past the lane.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.orders import CREATE_ORDER, soup_input
-from tests.support.raw_http import connected, request
+from tests.support.raw_http import PAST_THE_LANE, connected, request
 from tests.support.server import ServerProcess
 from tests.support.waiting import wait_until
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.sqlite
 LISTED = "https://pos.example.com"
 ORDERS = {"query": "{ orders { nodes { id } } }"}
 CREATE = {"query": CREATE_ORDER, "variables": {"input": soup_input()}}
-WAYS = {"lane": "", "asgi": "X-Forwarded-For: 127.0.0.1\r\n"}
+WAYS = {"lane": "", "forwarded": "X-Forwarded-For: 127.0.0.1\r\n", "view": PAST_THE_LANE}
 HANDSHAKE = (
     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"

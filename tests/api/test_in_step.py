@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.orders import CREATE_ORDER, soup_input
-from tests.support.raw_http import HANDSHAKE, chunked, connected, request
+from tests.support.raw_http import HANDSHAKE, PAST_THE_LANE, WAYS, chunked, connected, request
 from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.sqlite
 
 LANE = {"query": "{ orders(first: 1) { nodes { id } } }"}
-VIEW = {"query": "{ __schema { queryType { name } } }"}
+TYPES = {"query": "{ __schema { queryType { name } } }"}
 SMUGGLED = b"GET /graphql?query={smuggled:__typename} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Ignore: "
 UPGRADES = {
     "h2c": "Connection: Upgrade\r\nUpgrade: h2c\r\n",
@@ -36,11 +36,13 @@ def order(table: str) -> dict[str, object]:
     return {"query": CREATE_ORDER, "variables": {"input": soup_input(table=table)}}
 
 
-@pytest.mark.parametrize("payload", [LANE, VIEW], ids=["lane", "view"])
+@pytest.mark.parametrize("payload", [LANE, TYPES], ids=["compiled", "generic"])
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 @pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES.keys())
 def test_upgrade_that_is_no_handshake_is_an_ordinary_header(
-    shared_server: ServerProcess, upgrade: str, payload: dict[str, str]
+    shared_server: ServerProcess, upgrade: str, way: str, payload: dict[str, str]
 ) -> None:
+    upgrade += way
     with connected(shared_server) as client:
         client.send(request(payload))
         expected = client.data()
@@ -145,7 +147,7 @@ def test_client_that_sends_no_more_is_answered(server: ServerProcess) -> None:
     """As `nc -N` and some gateways do. Unanswered, an order without a key would be sent again."""
     for whole in (
         request(order("lane")),
-        request(order("view"), headers="X-Forwarded-For: ::1\r\n"),
+        request(order("view"), headers=PAST_THE_LANE),
     ):
         with connected(server) as client:
             with server.held_lock():
@@ -172,13 +174,15 @@ def kinds(number: int) -> list[Sent]:
     """Return one of each kind; the answers of good ones have a key of their own."""
     key = f"n{number}"
     lane = {"query": f"{{ {key}: orders(first: 1) {{ nodes {{ id }} }} }}"}
-    view = {"query": f"{{ {key}: __typename __schema {{ queryType {{ name }} }} }}"}
+    types = {"query": f"{{ {key}: __typename __schema {{ queryType {{ name }} }} }}"}
     place = CREATE_ORDER.replace("createOrder(", f"{key}: createOrder(")
     placing = {"query": place, "variables": {"input": soup_input(table=key)}}
     good = [
-        Sent(f"{name} {upgrade}", make(payload, headers=UPGRADES.get(upgrade, "")), 200, key)
-        for name, payload in (("lane", lane), ("view", view), ("order", placing))
+        Sent(f"{name} {way} {upgrade}", make(payload, headers=headers + also), 200, key)
+        for name, payload in (("page", lane), ("types", types), ("order", placing))
+        for way, also in WAYS.items()
         for upgrade in ("", "h2c", "TLS", "websocket by POST")
+        for headers in (UPGRADES.get(upgrade, ""),)
         for make in (request, chunked)
     ]
     smuggling = request({"query": "{ x }", "text": "\r\n\r\n" + SMUGGLED.decode()})
@@ -195,7 +199,7 @@ def kinds(number: int) -> list[Sent]:
         ),
         Sent("empty lines first", b"\r\n\r\n\r\n" + request(lane), 200, key),
         Sent("closed on demand", request(lane, headers="Connection: close\r\n"), 200, key, True),
-        Sent("HTTP/1.0", request(view, version="1.0"), 200, key, True),
+        Sent("HTTP/1.0", request(types, version="1.0"), 200, key, True),
         Sent("length and chunks", with_both, 400, None, True),
         Sent(
             "other coding",
@@ -214,7 +218,7 @@ def kinds(number: int) -> list[Sent]:
         ),
         Sent("HTTP/0.9", b"GET /graphql\r\n\r\n", 505, None, True),
         Sent("handshake with a body", BROKEN_HANDSHAKES["length"] + SMUGGLED, 400, None, True),
-        Sent("bad chunk", chunked(view)[:-7] + b"zz\r\n\r\n" + SMUGGLED, 400, None, True),
+        Sent("bad chunk", chunked(types)[:-7] + b"zz\r\n\r\n" + SMUGGLED, 400, None, True),
     ]
 
 

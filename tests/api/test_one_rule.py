@@ -1,4 +1,7 @@
-"""The same bad request has the same answer on every edge: lane, POST, GET, and the socket."""
+"""One door: the same request has the same answer by every way, good or bad.
+
+The ways: POST in the fast lane, POST and GET by the view, GET in the lane, and the socket.
+"""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +22,7 @@ from tests.support.bad_requests import (
     SUBSCRIPTIONS,
     Request,
 )
-from tests.support.orders import FOLLOW
+from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
 from tests.support.screen import Screen, open_screen
 from tests.support.server import ServerProcess
 
@@ -27,6 +30,8 @@ pytestmark = pytest.mark.sqlite
 
 JSON = "application/json"
 RESPONSE = "application/graphql-response+json"
+ACCEPTS = (JSON, f"{RESPONSE}, {JSON};q=0.9")
+TOO_LONG_FOR_THE_LANE = ", image/png" * 30
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["compiled", "generic"])
@@ -95,8 +100,8 @@ async def _outcome(screen: Screen) -> Answer:
 
 
 async def everywhere(server: ServerProcess, request: Request, *, get: bool) -> list[Answer]:
-    """Ask every edge, each for both types of answer if it is HTTP's."""
-    kinds = [JSON, f"{RESPONSE}, {JSON};q=0.9"]
+    """Ask every edge, each for both types of answer if it is HTTP's: in the lane, and past it."""
+    kinds = [accept + past for past in ("", TOO_LONG_FOR_THE_LANE) for accept in ACCEPTS]
     answers = [by_post(server, request, accept) for accept in kinds]
     if get:
         answers += [by_get(server, request, accept) for accept in kinds]
@@ -131,7 +136,7 @@ async def test_bad_operation_is_refused_alike(server: ServerProcess, name: str) 
         assert set(answers[0].codes) == {code}
         assert list(answers[0].response) == ["errors"]
         assert_alike(answers)
-        assert statuses(answers) == [200, 400, 200, 400]
+        assert statuses(answers) == [200, 400] * 4
     assert "unexpected error" not in server.log
 
 
@@ -152,9 +157,41 @@ async def test_bad_mutation_is_refused_alike(server: ServerProcess, name: str) -
     assert set(answers[0].codes) == {code}
     assert list(answers[0].response) == ["errors"]
     assert_alike(answers)
-    assert statuses(answers) == [200, 400]
+    assert statuses(answers) == [200, 400] * 2
     refused = by_get(server, request, JSON)
     assert (refused.status, refused.codes) == (405, ["METHOD_NOT_ALLOWED"])
+
+
+PAGE = "query P($n: Int) { orders(first: $n) { nodes { id table items { name quantity } } } }"
+GOOD: dict[str, Request] = {
+    "page": {"query": PAGE, "variables": {"n": 2}},
+    "page, its variables null": {"query": PAGE, "variables": None},
+    "two pages": {"query": "{ a: orders(first: 1) { nodes { id } } b: order(id: 1) { table } }"},
+    "nothing found": {"query": "{ order(id: 9999) { id } }"},
+    "fragments": {"query": "{ ...F } fragment F on Query { orders { pageInfo { hasNextPage } } }"},
+    "condition": {"query": "{ orders { nodes { id @skip(if: true) table } } }"},
+    "types": {"query": "{ __schema { queryType { name } } }"},
+    "other extensions": {"query": "{ __typename }", "extensions": {"clientLibrary": {"name": "x"}}},
+    "any Unicode": {"query": '{ orders(table: "Ü😀") { nodes { id } } }'},
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+async def test_good_request_is_answered_alike(server: ServerProcess, name: str) -> None:
+    server.data(CREATE_ORDER, input=soup_input())
+    for _ in range(2):  # the second time from what is shared
+        answers = await everywhere(server, GOOD[name], get=True)
+        assert list(answers[0].response) == ["data"]
+        assert_alike(answers)
+        assert set(statuses(answers)) == {200}
+
+
+async def test_order_with_a_key_is_the_same_one_by_every_way(server: ServerProcess) -> None:
+    order = soup_input() | {"idempotencyKey": "one rule"}
+    request: Request = {"query": CREATE_ORDER, "variables": {"input": order}}
+    answers = await everywhere(server, request, get=False)
+    assert answers[0].response["data"]["createOrder"]["errors"] == []
+    assert_alike(answers)
 
 
 async def test_empty_name_is_none(server: ServerProcess) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.orders import CREATE_ORDER
-from tests.support.raw_http import HANDSHAKE, RawClient, chunked, connected, request
+from tests.support.raw_http import HANDSHAKE, PAST_THE_LANE, RawClient, chunked, connected, request
 from tests.support.server import ServerProcess
 from tests.support.waiting import wait_until
 
@@ -98,7 +98,9 @@ def test_trailers_beyond_the_limit_are_refused(shared_server: ServerProcess) -> 
             assert client.is_closed()
 
 
-@pytest.mark.parametrize("headers", ["", "X-Forwarded-For: ::1\r\n", "Expect: 100-continue\r\n"])
+@pytest.mark.parametrize(
+    "headers", ["", "X-Forwarded-For: ::1\r\n", PAST_THE_LANE, "Expect: 100-continue\r\n"]
+)
 def test_body_that_is_announced_too_large_is_not_waited_for(
     shared_server: ServerProcess, headers: str
 ) -> None:
