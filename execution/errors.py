@@ -46,7 +46,7 @@ _CODES: dict[type[Exception], Code] = {
 }
 
 
-def code_of_failure(error: Exception) -> Code:
+def code_of_cause(error: Exception) -> Code:
     """Return the code of what a resolver has raised."""
     known = (_CODES[kind] for kind in type(error).__mro__ if kind in _CODES)
     return next(known, Code.INTERNAL_SERVER_ERROR)
@@ -80,7 +80,7 @@ def code_of(error: GraphQLError) -> Code:
         case None:
             return Code.GRAPHQL_VALIDATION_FAILED
         case cause:
-            return code_of_failure(cause)
+            return code_of_cause(cause)
 
 
 def present_error(error: GraphQLError, request_id: str) -> GraphQLFormattedError:

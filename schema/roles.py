@@ -1,8 +1,8 @@
 """Who may use which root field: declared at each field, and enforced for every way to execute it.
 
-graphql-core runs the root fields guarded. The compiled lane, which calls resolvers directly, asks
-`roles_of_operation` once for each operation that it compiles, and leaves what a caller may not use
-to graphql-core, which says so.
+graphql-core runs the root fields guarded. Compiled operations, which call resolvers directly, ask
+`roles_of_operation` once when they are compiled, and leave what a caller may not use to
+graphql-core, which says so.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The border between the compiled lane and graphql-core, which runs whatever is beyond it."""
+"""The border between compiled operations and graphql-core, which runs whatever is beyond it."""
 
 
 class NotCoveredError(Exception):
@@ -8,6 +8,6 @@ class NotCoveredError(Exception):
 class DeviationError(Exception):
     """Raised while running: this request is unusual or wrong, and graphql-core answers it.
 
-    The compiled lane knows one way only: the one on which everything is right. It builds no
-    errors of its own, so there is no second dialect to keep in step. (One exception: `failures`.)
+    Compiled operations know one way only: the one on which everything is right. They build no
+    errors of their own, so there is no second dialect to keep in step. (One exception: `refusal`.)
     """

@@ -11,7 +11,7 @@ from graphql.execution.collect_fields import FieldDetails
 
 from db.errors import Bistro92Error
 from db.stats import rejections
-from execution.errors import code_of_failure
+from execution.errors import code_of_cause
 from execution.response import Response, executed
 
 Refusal = Callable[[Bistro92Error], Response]
@@ -24,7 +24,7 @@ def compile_refusal(kind: object, key: str, fields: list[FieldDetails]) -> Refus
     locations = [get_location(loc.source, loc.start).formatted for loc in places if loc]
 
     def respond(error: Bistro92Error) -> Response:
-        code = code_of_failure(error)
+        code = code_of_cause(error)
         rejections[code.name] += 1
         described: GraphQLFormattedError = {
             "message": str(error),

@@ -4,7 +4,7 @@ import sys
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from db.errors import StartError
+from db.errors import Bistro92Error, StartError
 
 
 class PlainStartErrors:
@@ -19,7 +19,8 @@ class PlainStartErrors:
         async def send_plainly(message: Message) -> None:
             # Starlette sends this while it handles the exception, with the trace as its text.
             error = sys.exception()
-            if message["type"] == "lifespan.startup.failed" and isinstance(error, StartError):
+            is_expected = isinstance(error, StartError | Bistro92Error)
+            if message["type"] == "lifespan.startup.failed" and is_expected:
                 message["message"] = f"Bistro92 can't start: {error}"
             await send(message)
 

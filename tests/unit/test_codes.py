@@ -8,7 +8,7 @@ import pytest
 
 from db.errors import Bistro92Error, IdempotencyKeyReusedError
 from execution.codes import Code, Stage
-from execution.errors import code_of_failure
+from execution.errors import code_of_cause
 from execution.response import Response
 from server.http.answers import to_answer
 from server.media_types import GRAPHQL_RESPONSE, JSON
@@ -24,7 +24,7 @@ def _subclasses(kind: type[Bistro92Error]) -> Iterator[type[Bistro92Error]]:
 def test_every_expected_failure_has_a_code() -> None:
     # A key that belongs to another order is data of the API: `OrderErrorCode` has it.
     for kind in {*_subclasses(Bistro92Error)} - {IdempotencyKeyReusedError}:
-        assert code_of_failure(kind.__new__(kind)) is not Code.INTERNAL_SERVER_ERROR, kind
+        assert code_of_cause(kind.__new__(kind)) is not Code.INTERNAL_SERVER_ERROR, kind
 
 
 def _texts(path: Path) -> set[str]:
