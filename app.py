@@ -43,12 +43,13 @@ from server.asgi.socket_limit import SocketLimit
 from server.asgi.start_errors import PlainStartErrors
 from server.asgi.state import Run, State, state_of_run
 from server.commands import backup, migrate, tokens
+from server.environment import load_settings
 from server.health import healthz, readyz
 from server.http.fast_path import Application, FastPath
 from server.http.graphql_over_http import GraphQLOverHTTP
 from server.logs import log_config
 from server.metrics import serve_metrics
-from server.settings import Settings, load_settings
+from server.settings import Settings
 from server.streams import keep_standard_streams
 from server.websocket.view import GraphQLSockets
 from server.wire.log_filter import hide_tokens

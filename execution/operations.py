@@ -97,12 +97,8 @@ class Operations:
             request = GraphQLRequest.of(raw.parameters())
             operation = self._select(request)
             _check_kind(operation.kind, raw)
-        except RefusedError as error:
-            return refused(error)
-        except _InvalidOperationError as error:
-            return invalid(error.errors, request_id)
-        except Exception:
-            return _unexpected(request_id)
+        except Exception as error:
+            return _refusal_of(error, request_id)
         context = Context(self._service, request_id, caller)
         if caller is not None and raw.key is not None and operation.is_shared_by(context):
             answers = self._answers[caller.role]
@@ -119,8 +115,8 @@ class Operations:
             return await run_generic(
                 self._engine, operation.document, operation.name, request.variables, context
             )
-        except Exception:
-            return _unexpected(context.request_id)
+        except Exception as error:
+            return _refusal_of(error, context.request_id)
 
     async def subscribe(
         self, raw: RawRequest, caller: Caller | None, request_id: str
@@ -131,12 +127,8 @@ class Operations:
             operation = self._select(request)
             context = Context(self._service, request_id, caller)
             return await self._begin(operation, request, context)
-        except RefusedError as error:
-            return refused(error)
-        except _InvalidOperationError as error:
-            return invalid(error.errors, request_id)
-        except Exception:
-            return _unexpected(request_id)
+        except Exception as error:
+            return _refusal_of(error, request_id)
 
     async def _begin(
         self, operation: Operation, request: GraphQLRequest, context: Context
@@ -180,6 +172,11 @@ def _check_kind(kind: OperationType, raw: RawRequest) -> None:
         raise RefusedError(Code.METHOD_NOT_ALLOWED, "Mutations are sent by POST only.")
 
 
-def _unexpected(request_id: str) -> Response:
-    logger.exception("unexpected error", extra={"request_id": request_id})
+def _refusal_of(error: Exception, request_id: str) -> Response:
+    """Return the response that says what is wrong; what is wrong with us is logged."""
+    if isinstance(error, RefusedError):
+        return refused(error)
+    if isinstance(error, _InvalidOperationError):
+        return invalid(error.errors, request_id)
+    logger.error("unexpected error", exc_info=error, extra={"request_id": request_id})
     return unexpected(request_id)

@@ -1,16 +1,13 @@
-"""Every setting of the service, read from the environment in one place."""
+"""Every setting of the service, with its default, its limits and its meaning."""
 
-import difflib
-import os
 from dataclasses import fields
 from ipaddress import ip_network
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from db.errors import StartError
 from db.settings import DatabaseSettings
 from execution.documents.limits import DocumentLimits
 from execution.engine import EngineLimits
@@ -21,10 +18,8 @@ from server.websocket.rules import SocketRules
 from server.wire.connections import ConnectionLimits
 
 ENV_PREFIX = "BISTRO92_"
-# Read by the tests, not by the service.
-_TEST_PREFIX = "BISTRO92_TEST_"
 # The type of an error whose message says all that there is to say.
-_SENTENCE = "sentence"
+SENTENCE = "sentence"
 _ENGINE = EngineLimits()
 _DOCUMENT = _ENGINE.document
 
@@ -241,7 +236,7 @@ class Settings(BaseSettings):
         try:
             return ",".join(map(parse_origin, split_list(value)))
         except ValueError as error:
-            raise PydanticCustomError(_SENTENCE, "{text}", {"text": str(error)}) from None
+            raise PydanticCustomError(SENTENCE, "{text}", {"text": str(error)}) from None
 
     @field_validator("rate_limit")
     @classmethod
@@ -315,35 +310,3 @@ class Settings(BaseSettings):
                 "BISTRO92_SILENCE_TIMEOUT_SECONDS must be more than BISTRO92_PING_INTERVAL_SECONDS"
             )
         return self
-
-
-def load_settings() -> Settings:
-    """Read the settings from the environment.
-
-    Raises `StartError` for a value that is not allowed, and for an unknown name with the prefix:
-    a misspelt setting would otherwise be a default that nobody asked for.
-    """
-    known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields}
-    for name in os.environ:
-        given = name.upper()
-        if (
-            given.startswith(ENV_PREFIX)
-            and not given.startswith(_TEST_PREFIX)
-            and given not in known
-        ):
-            near = difflib.get_close_matches(given, known, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise StartError(f"{name} is not a setting of Bistro92.{hint}")
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise StartError(" ".join(map(_problem_of_setting, error.errors()))) from None
-
-
-def _problem_of_setting(problem: ErrorDetails) -> str:
-    if not problem["loc"]:  # of several settings together: the message names them
-        return f"{problem['msg']}."
-    name = f"{ENV_PREFIX}{'.'.join(map(str, problem['loc'])).upper()}"
-    if problem["type"] == _SENTENCE:
-        return f"{name}: {problem['msg']}"
-    return f"{name}: {problem['msg']}, not {problem['input']!r}."

@@ -8,9 +8,10 @@ import pytest
 from starlette.applications import Starlette
 
 from db.errors import StartError
+from server.environment import load_settings
 from server.http.fast_path import FastPath
 from server.logs import log_config
-from server.settings import Settings, load_settings
+from server.settings import Settings
 from server.wire.server import server_config
 from server.wire.websocket_protocol import FrameWritingProtocol
 from tests.support.server import ROOT, clean_environment
