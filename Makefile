@@ -5,7 +5,7 @@ BIN := .venv/bin
 PARALLEL := -n logical --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-generic faults soak check format bench schema lock
+.PHONY: help install run test test-generic faults soak check format bench schema docs lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -58,12 +58,13 @@ faults: .venv/installed-dev ## Cause every fault in a real server, many times (O
 soak: .venv/installed-dev ## Run under steady load for MINUTES=30 and see that nothing grows
 	@$(BIN)/python -m tests.faults soak --minutes $(or $(MINUTES),30)
 
-check: .venv/installed-dev ## Check formatting, lint, types, layers and the committed schema
+check: .venv/installed-dev ## Check formatting, lint, types, layers, and what is written from the code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m schema.sdl --check
+	$(BIN)/python -m server.pages --check
 
 format: .venv/installed-dev ## Format the code and mend what lint can mend
 	$(BIN)/ruff format .
@@ -75,6 +76,9 @@ bench: .venv/installed-bench ## Measure against the peers (QUICK=1: a minute; ON
 
 schema: .venv/installed ## Write schema.graphql
 	$(BIN)/python -m schema.sdl
+
+docs: .venv/installed ## Write the tables of settings and error codes
+	$(BIN)/python -m server.pages
 
 lock: .venv/installed-dev ## Upgrade requirements.lock to the newest versions that pyproject.toml allows
 	rm -rf .venv/lock && $(PYTHON) -m venv .venv/lock

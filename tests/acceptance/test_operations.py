@@ -1,6 +1,7 @@
 """docs/operations.md is true: its nginx runs in front of a server, its tables name what is."""
 
 import asyncio
+import os
 import re
 import ssl
 import subprocess
@@ -12,15 +13,14 @@ import httpx2 as httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.settings import ENV_PREFIX, Settings
+from tests.support.documents import OPERATIONS
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
 from tests.support.programs import find, nginx_command
 from tests.support.screen import Screen, open_screen
 from tests.support.server import ROOT, ServerProcess, free_port
 from tests.support.waiting import wait_until
 
-MANUAL = (ROOT / "docs/operations.md").read_text()
-(SITE,) = re.findall(r"^```nginx\n(.*?)^```$", MANUAL, re.M | re.S)
+(SITE,) = OPERATIONS.of("nginx")
 PING_SECONDS = 0.25
 
 
@@ -213,10 +213,35 @@ def test_manual_names_every_metric_and_no_other(tmp_path: Path) -> None:
         family.name + ("_total" if family.type == "counter" else "")
         for family in text_string_to_metric_families(text)
     }
-    named = re.findall(r"^\| `(bistro92_\w+)` \|", MANUAL, re.M)
+    named = re.findall(r"^\| `(bistro92_\w+)` \|", OPERATIONS.text, re.M)
     assert sorted(named) == sorted(name for name in exposed if name.startswith("bistro92_"))
 
 
-def test_settings_that_the_manual_names_exist() -> None:
-    known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields}
-    assert set(re.findall(r"BISTRO92_[A-Z0-9_]+", MANUAL)) <= known
+def _pattern(output: str) -> str:
+    """Return what fits the manual's output with any numbers and times."""
+    return re.sub(r"\d+", lambda _: r"\d+", re.escape(output.strip()))
+
+
+@pytest.mark.sqlite
+def test_commands_of_the_manual_do_what_it_says(server: ServerProcess, tmp_path: Path) -> None:
+    """Those of the service's user; root's change the machine."""
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    moved = (("/var/backups/bistro92", folder), ("/var/lib/bistro92/bistro92.db", server.path))
+    environment = {**server.environment, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
+    for table in ("1", "2", "3"):
+        server.data(CREATE_ORDER, input=soup_input(table))
+    commands = list(OPERATIONS.commands())
+    assert [command.split()[2] for command, _ in commands] == ["backup", "restore", "backup"]
+    for command, output in commands:
+        for text, path in moved:
+            command, output = command.replace(text, str(path)), output.replace(text, str(path))
+        if "restore" in command:
+            assert server.stop() == 0
+            (folder / "orders.db").rename(command.split()[-1])
+        ended = subprocess.run(
+            ["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+        assert ended.returncode == 0, ended.stderr
+        expected = output or f"{command.split()[-1]}: 3 orders, log at 3."
+        assert re.fullmatch(_pattern(expected), ended.stdout.strip()), ended.stdout

@@ -1,7 +1,6 @@
 """Programs between clients, instances and PostgreSQL, with the manual's configuration."""
 
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -13,15 +12,9 @@ import pytest
 from sqlalchemy import URL, make_url
 
 from tests.support.databases import PostgresDatabase
-from tests.support.server import ROOT, free_port
+from tests.support.documents import SEVERAL_INSTANCES
+from tests.support.server import free_port
 from tests.support.waiting import wait_until
-
-MANUAL = (ROOT / "docs/several-instances.md").read_text()
-
-
-def block(kind: str) -> str:
-    (text,) = re.findall(rf"^```{kind}\n(.*?)^```$", MANUAL, re.M | re.S)
-    return str(text)
 
 
 def find(program: str) -> str:
@@ -76,7 +69,8 @@ def nginx(folder: Path, ports: Sequence[int]) -> Iterator[str]:
     """Run the manual's nginx before servers on these ports; return its address."""
     port = free_port()
     pairs = [(f"127.0.0.1:800{n}", f"127.0.0.1:{to}") for n, to in enumerate(ports)]
-    site = replaced(block("nginx"), *pairs, ("listen 80;", f"listen 127.0.0.1:{port};"))
+    (site,) = SEVERAL_INSTANCES.of("nginx")
+    site = replaced(site, *pairs, ("listen 80;", f"listen 127.0.0.1:{port};"))
     command = nginx_command(folder, site)
     with running(command, port, folder / "nginx.log"):
         yield f"http://127.0.0.1:{port}"
@@ -89,8 +83,9 @@ def pgbouncer(folder: Path, database: PostgresDatabase) -> Iterator[URL]:
     port = free_port()
     url = make_url(database.url)
     host = url.query.get("host") or url.host
+    (configuration,) = SEVERAL_INSTANCES.of("ini")
     configuration = replaced(
-        block("ini"),
+        configuration,
         ("bistro92 = host=127.0.0.1", f"{url.database} = host={host}"),
         ("port=5432 user=bistro92", f"port={url.port or 5432} user={url.username}"),
         ("listen_port = 6432", f"listen_port = {port}\nunix_socket_dir ="),

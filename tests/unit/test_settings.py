@@ -1,6 +1,5 @@
-"""Settings: misspelt or bad ones stop the start; the README lists them all."""
+"""Settings: misspelt or bad ones stop the start; the manual lists them all."""
 
-import re
 import subprocess
 import sys
 
@@ -86,16 +85,6 @@ def test_bad_setting_ends_the_process_with_a_sentence(command: list[str]) -> Non
     assert ended.returncode == 1
     assert ended.stderr.strip().startswith("Bistro92 can't start: BISTRO92_PROT is not a setting")
     assert "Traceback" not in ended.stderr
-
-
-def test_readme_lists_every_setting_with_its_default_and_meaning() -> None:
-    rows = re.findall(
-        r"^\| `(BISTRO92_\w+)` \| `([^`]*)` \| (.*) \|$", (ROOT / "README.md").read_text(), re.M
-    )
-    assert rows == [
-        (f"BISTRO92_{name.upper()}", str(field.default), field.description)
-        for name, field in Settings.model_fields.items()
-    ]
 
 
 def test_server_options_are_the_ones_that_screens_rely_on() -> None:

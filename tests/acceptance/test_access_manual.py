@@ -1,4 +1,4 @@
-"""What the README says about tokens is true: its commands, and its screens with a token."""
+"""docs/access.md is true: its commands, and the screens with a token."""
 
 import os
 import re
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.test_readme import README, blocks
+from tests.support.documents import ACCESS, SCREENS
 from tests.support.orders import CREATE_ORDER, soup_input
 from tests.support.server import ROOT, ServerProcess
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.sqlite
 
-SCREENS = {
+PROGRAMS = {
     "python": ("python screen.py", r"`(init_payload=.*?)`\s+to\s+`WebsocketsTransport"),
     "js": ("node screen.mjs", r"`(connectionParams: .*?)`\s+to\s+`createClient"),
 }
@@ -27,7 +27,7 @@ AFTER = {"python": "WebsocketsTransport(\n            URL, ", "js": "createClien
 @pytest.mark.timeout(180)
 def test_commands_and_screens_with_a_token(server: ServerProcess, tmp_path: Path) -> None:
     server.environment["PATH"] = f"{ROOT}/.venv/bin:{server.environment['PATH']}"
-    (commands,) = [text.splitlines() for text in blocks("sh") if "token list" in text]
+    (commands,) = [text.splitlines() for text in ACCESS.of("sh") if "token list" in text]
     token = None
     for command in commands[:2]:
         ended = subprocess.run(
@@ -44,7 +44,7 @@ def test_commands_and_screens_with_a_token(server: ServerProcess, tmp_path: Path
     headers = {"authorization": f"Bearer {server.command(*_other_token()).stdout.strip()}"}
     wait_until(lambda: "first token" in server.log, "the server to be closed")
 
-    (packages,) = set(re.findall(r"`npm install ([\w -]+)`", README))
+    (packages,) = set(re.findall(r"`npm install ([\w -]+)`", SCREENS.text))
     assert shutil.which("npm", path=server.environment["PATH"])
     subprocess.run(
         ["npm", "install", "--silent", "--no-fund", "--no-audit", *packages.split()],
@@ -52,12 +52,12 @@ def test_commands_and_screens_with_a_token(server: ServerProcess, tmp_path: Path
         env=server.environment,
         check=True,
     )
-    running = [_start(kind, token, server, tmp_path) for kind in SCREENS]
+    running = [_start(kind, token, server, tmp_path) for kind in PROGRAMS]
     try:
         body = {"query": CREATE_ORDER, "variables": {"input": soup_input("7")}}
         answer = server.http.post("/graphql", json=body, headers=headers)
         assert answer.json()["data"]["createOrder"]["order"]
-        for kind in SCREENS:
+        for kind in PROGRAMS:
             shown = tmp_path / f"{kind}.log"
             wait_until(
                 lambda shown=shown: bool(re.search(SHOWN, shown.read_text())),  # type: ignore[misc]
@@ -74,11 +74,11 @@ def _other_token() -> list[str]:
 
 
 def _start(kind: str, token: str, server: ServerProcess, folder: Path) -> subprocess.Popen[bytes]:
-    """Start a screen of the README with the option that the README names."""
-    (text,) = blocks(kind)
-    command, pattern = SCREENS[kind]
-    option = re.search(pattern, README, re.S)
-    assert option, "the README says how a screen sends its token"
+    """Start a screen of the README with the option that docs/screens.md names."""
+    (text,) = SCREENS.of(kind)
+    command, pattern = PROGRAMS[kind]
+    option = re.search(pattern, SCREENS.text, re.S)
+    assert option, "the manual says how a screen sends its token"
     given = option[1].rstrip(",").replace("b92_…", token)
     assert token in given
     assert AFTER[kind] in text
