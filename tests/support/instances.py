@@ -32,7 +32,7 @@ class Instances:
         return [server.url for server in self.servers]
 
     def __enter__(self) -> list[ServerProcess]:
-        processes = [server.spawn() for server in self.servers]
+        processes = [server.begin() for server in self.servers]
         for server, process in zip(self.servers, processes, strict=True):
             wait_until(
                 lambda s=server, p=process: s.is_ready() or p.poll() is not None,  # type: ignore[misc]

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,11 @@ from typing import Any, Self
 import httpx2 as httpx
 import psutil
 
+from tests.support import warm
 from tests.support.databases import AnyDatabase, SqliteFile
 from tests.support.waiting import DEADLINE_SECONDS, wait_until
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.support.warm import ROOT as ROOT
+from tests.support.warm import WarmProcess
 
 
 def free_port() -> int:
@@ -49,7 +51,7 @@ class ServerProcess:
         self.environment = clean_environment(
             **{"port": self.port, "database_url": self.database.url} | settings
         )
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | WarmProcess | None = None
         self.http = httpx.Client(base_url=self.url, timeout=DEADLINE_SECONDS)
 
     @property
@@ -88,14 +90,21 @@ class ServerProcess:
             )
         return self._process
 
+    def begin(self) -> subprocess.Popen[bytes] | WarmProcess:
+        """Start the process from one that has imported the program, if the two are alike."""
+        if "LD_PRELOAD" in self.environment:
+            return self.spawn()
+        self._process = warm.begin([], self.environment, self._log_path, self._log_path)
+        return self._process
+
     def start(self) -> None:
-        process = self.spawn()
+        process = self.begin()
         wait_until(lambda: self.is_ready() or process.poll() is not None, "the server to be ready")
         assert process.poll() is None, self.log
 
     def refusal(self) -> str:
         """Start the process, which must end by itself; return what it says."""
-        process = self.spawn()
+        process = self.begin()
         try:
             wait_until(lambda: process.poll() is not None or self.is_ready(), "the end of a start")
             assert process.poll() not in (None, 0), self.log
@@ -111,10 +120,12 @@ class ServerProcess:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of `app.py` on this server's settings, in a process of its own."""
-        command = [sys.executable, "app.py", *arguments]
-        return subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = Path(folder) / "out", Path(folder) / "err"
+            process = warm.begin(arguments, self.environment, out, err)
+            status = process.wait(DEADLINE_SECONDS)
+            said = [path.read_text() if path.exists() else "" for path in (out, err)]
+        return subprocess.CompletedProcess(["app.py", *arguments], status, *said)
 
     def kill(self) -> None:
         """End the process as a power cut would, as far as the process can tell."""
