@@ -2,13 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Tests wait more than they compute; a file at a time, as some of a file share a server.
-PARALLEL := -n logical --dist loadfile
+CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+PARALLEL := -n $(shell expr '(' $(CORES) '*' 3 + 1 ')' / 2) --dist loadfile
+# What nothing compiled can change: how the service starts, stops and is reached, and commands.
+NOT_GENERIC := $(addprefix --ignore=tests/acceptance/test_,$(addsuffix .py,access_manual backup \
+	closed_descriptors logs metrics moving_up npm_clients open_or_closed operations other_clients \
+	readme screens_manual several_instances_manual stop stop_while_starting)) \
+	$(addprefix --ignore=tests/api/test_,$(addsuffix .py,clients_limits closed_by_default connections \
+	headers in_step runs sites strangers tokens))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-generic faults soak check format bench schema docs lock
+.PHONY: help install run test test-fast test-generic faults soak check format bench schema docs lock
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -46,10 +53,14 @@ test: .venv/installed-dev ## Run every test
 	@for tool in nginx openssl pgbouncer javac:default-jdk-headless; do PATH="$$PATH:/usr/sbin" command -v $${tool%:*} >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -q -y $${tool#*:}; } \
 		|| echo "The manuals and other languages' clients are not tested in full: $${tool%:*} is missing."; done
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL) --durations=10
+
+test-fast: .venv/installed-dev ## Run the tests of daily work: single modules, and the database on SQLite
+	BISTRO92_TEST_EXAMPLES=400 $(BIN)/python -m pytest $(PARALLEL) -k 'not postgres' tests/unit tests/contract tests/db
 
 test-generic: .venv/installed-dev ## Run the tests of the API again, with nothing compiled
-	BISTRO92_TEST_COMPILED=false $(BIN)/python -m pytest $(PARALLEL) tests/api tests/acceptance
+	BISTRO92_TEST_COMPILED=false $(BIN)/python -m pytest $(PARALLEL) $(NOT_GENERIC) \
+		tests/api tests/acceptance
 
 faults: .venv/installed-dev ## Cause every fault in a real server, many times (ONLY=disk: one of them)
 	@command -v cc >/dev/null || { echo "A C compiler is missing: it makes commits fail."; exit 1; }

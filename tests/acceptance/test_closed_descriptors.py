@@ -52,6 +52,7 @@ async def names(database: AnyDatabase) -> list[str]:
         return [token.name for token in (await store.load()).all]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("streams", STREAMS)
 def test_server_serves_and_its_streams_are_no_files_of_its_own(
     tmp_path: Path, database: AnyDatabase, streams: str
@@ -111,6 +112,7 @@ async def test_token_is_not_stored_if_who_asked_for_it_has_gone(unstarted: Serve
     assert await names(unstarted.database) == []
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("streams", [">&-", ">/dev/full"])
 def test_list_that_can_not_be_shown_is_a_failure(unstarted: ServerProcess, streams: str) -> None:
     assert run(unstarted, "", *CREATE)[0] == 0
