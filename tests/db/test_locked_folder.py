@@ -14,8 +14,9 @@ from app import run_service
 from db.errors import StartError
 from server.commands.backup import run_backup, run_restore
 from server.settings import Settings
-from tests.db.test_served_file import read_by_another, replaced
+from tests.db.test_served_file import read_by_another
 from tests.support.databases import SqliteFile
+from tests.support.harms import replaced
 from tests.support.orders import CREATE_ORDER, soup, soup_input
 from tests.support.server import ServerProcess
 from tests.support.tokens import tokens_of

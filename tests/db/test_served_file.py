@@ -7,12 +7,10 @@ before is where the file is now.
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import httpx2 as httpx
-import psutil
 import pytest
 
 from app import run_service
@@ -22,109 +20,21 @@ from resolvers.context import Service
 from server.settings import Settings
 from tests.conftest import OpenService
 from tests.support.databases import SqliteFile, stored_ids
-from tests.support.orders import CREATE_ORDER, soup, soup_input
-from tests.support.screen import open_screen
-from tests.support.server import ServerProcess
+from tests.support.harms import (
+    HARMS,
+    LOSSES,
+    Harm,
+    deleted,
+    folder_moved,
+    moved,
+    moved_and_linked,
+    replaced,
+)
+from tests.support.orders import soup
 from tests.support.tokens import create_tokens
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.sqlite
-
-# Harms the database, and returns where its file is afterwards; none if it has no name any more.
-Harm = Callable[[Path], Path | None]
-
-
-def moved(path: Path) -> Path:
-    return path.rename(path.with_name("elsewhere.db"))
-
-
-def moved_with_its_wal(path: Path) -> Path:
-    for end in ("-wal", "-shm"):
-        Path(f"{path}{end}").rename(path.with_name(f"elsewhere.db{end}"))
-    return moved(path)
-
-
-def deleted(path: Path) -> None:
-    path.unlink()
-
-
-def replaced(path: Path) -> Path:
-    kept = path.with_name("kept.db")
-    os.link(path, kept)
-    path.with_name("other.db").rename(path)
-    return kept
-
-
-def folder_moved(path: Path) -> Path:
-    return path.parent.rename(path.parent.with_name("renamed")) / path.name
-
-
-def folder_replaced(path: Path) -> Path:
-    kept = folder_moved(path)
-    path.parent.mkdir()
-    path.with_name(path.name).write_bytes(b"")
-    return kept
-
-
-def moved_and_linked(path: Path) -> Path:
-    """As for a larger disk: the WAL stays where it was."""
-    away = path.with_name("away")
-    away.mkdir()
-    there = path.rename(away / path.name)
-    path.symlink_to(there)
-    return there
-
-
-def wal_deleted(path: Path) -> Path:
-    Path(f"{path}-wal").unlink()
-    return path
-
-
-def wal_moved(path: Path) -> Path:
-    Path(f"{path}-wal").rename(f"{path}-wal-before")
-    return path
-
-
-def wal_replaced(path: Path) -> Path:
-    Path(f"{path}-other").write_bytes(Path(f"{path}-wal").read_bytes())
-    Path(f"{path}-other").rename(f"{path}-wal")
-    return path
-
-
-def index_deleted(path: Path) -> Path:
-    Path(f"{path}-shm").unlink()
-    return path
-
-
-def overwritten(path: Path) -> None:
-    path.write_bytes(path.with_name("other.db").read_bytes())
-
-
-def emptied(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def wal_emptied(path: Path) -> None:
-    Path(f"{path}-wal").write_bytes(b"")
-
-
-# What is committed after these is not found by the next start.
-LOSSES: list[Harm] = [
-    moved,
-    moved_with_its_wal,
-    deleted,
-    replaced,
-    folder_moved,
-    folder_replaced,
-    moved_and_linked,
-    wal_deleted,
-    wal_moved,
-    wal_replaced,
-    overwritten,
-    emptied,
-    wal_emptied,
-]
-HARMS = [*LOSSES, index_deleted]
 
 
 @pytest.fixture
@@ -277,24 +187,6 @@ async def test_wal_is_not_applied_to_the_database_in_the_place(file: SqliteFile)
         assert service.log.head.order_id == 3, "those of the other database"
 
 
-async def test_start_that_waits_tells_that_the_file_has_gone(
-    file: SqliteFile, tmp_path: Path
-) -> None:
-    async with run_service(settings(file)):
-        pass
-    server = ServerProcess(tmp_path, file, busy_timeout_ms=2500)
-    with file.held():
-        process = server.spawn()
-        opened = psutil.Process(process.pid).open_files
-        await until(lambda: str(file.path) in {each.path for each in opened()}, "the start")
-        moved(file.path)
-    await until(lambda: process.poll() is not None, "the end")
-    assert server.stop() != 0
-    # Which sentence it is depends on how far it was.
-    assert f"Bistro92 can't start: The database {file.path}" in server.log
-    assert "Traceback" not in server.log
-
-
 async def test_what_the_service_does_itself_is_no_harm(
     open_service: OpenService, sqlite_file: Path
 ) -> None:
@@ -309,26 +201,3 @@ async def test_what_the_service_does_itself_is_no_harm(
         assert (await service.writer.create_order(soup())).id == 301
         await service.reader.head()
         assert not service.log.replaced.is_set()
-
-
-@pytest.mark.parametrize("harm", HARMS)
-async def test_server_ends_with_a_sentence_and_its_screens_are_told_to_come_back(
-    file: SqliteFile, tmp_path: Path, harm: Harm
-) -> None:
-    with ServerProcess(tmp_path, file) as server:
-        server.data(CREATE_ORDER, input=soup_input())
-        async with open_screen(server.socket_url) as screen:
-            await screen.settle()
-            harm(file.path)
-            try:
-                ready = await asyncio.to_thread(server.http.get, "/readyz")
-                assert ready.status_code == 503
-                assert str(tmp_path) not in ready.text
-            except httpx.TransportError:
-                pass  # it has ended by then
-            assert (await screen.closed())[0] == 1012
-        await until(lambda: not server.is_running, "the end")
-        assert server.stop() == 1
-    assert "critical" in server.log
-    assert f"Bistro92 has ended: {file.path}" in server.log
-    assert "Traceback" not in server.log

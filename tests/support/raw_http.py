@@ -100,6 +100,20 @@ class RawClient:
         self._socket.close()
 
 
+def resident_mib(server: ServerProcess) -> float:
+    return float(server.process.memory_info().rss / 2**20)
+
+
+def code_of(body: bytes) -> str:
+    return str(json.loads(body)["errors"][0]["extensions"]["code"])
+
+
+def is_open(server: ServerProcess, client: RawClient) -> bool:
+    """Tell whether the server has a descriptor of a connection."""
+    connections = server.process.net_connections()
+    return client.port in {each.raddr.port for each in connections if len(each.raddr)}
+
+
 @contextmanager
 def connected(server: ServerProcess, receive_bytes: int | None = None) -> Iterator[RawClient]:
     client = RawClient(server, receive_bytes)
