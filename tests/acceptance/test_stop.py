@@ -125,6 +125,34 @@ async def test_stops_in_time_although_screens_do_not_read(server: ServerProcess)
 
 
 @pytest.mark.sqlite
+async def test_order_is_answered_although_its_client_is_behind_with_reading(
+    server: ServerProcess,
+) -> None:
+    """Stopping waits for the answer: a socket that is closed first would leave it unknown."""
+    for _ in range(200):
+        server.data(CREATE_ORDER, input=soup_input("x" * 64))
+    page = "{ orders(first: 200) { nodes { id table items { name quantity } createdAt cursor } } }"
+    async with open_screen(server.socket_url) as till:
+        till.socket.transport.pause_reading()
+        for number in range(99):  # far more than the socket's buffers hold
+            await till.subscribe(page.replace("{ o", f"{{ a{number}: o", 1), operation=f"{number}")
+        await till.subscribe(CREATE_ORDER, operation="order", input=soup_input())
+        count = "SELECT count(*) FROM orders"
+        await until(lambda: server.database.rows(count) == [(201,)], "the order to be stored")
+        server.process.send_signal(signal.SIGTERM)
+        await until(lambda: server.http.get("/readyz").status_code == 503, "it to be draining")
+        till.socket.transport.resume_reading()
+        messages = []
+        with suppress(ConnectionClosed):
+            while True:
+                messages.append(await till.receive())
+    answer = {"id": "order", "type": "next"}
+    (placed,) = [m for m in messages if m | answer == m]
+    assert placed["payload"]["data"]["createOrder"]["order"]["id"] == "201"
+    assert server.stop() == 0
+
+
+@pytest.mark.sqlite
 async def test_stops_in_time_although_a_request_never_ends(server: ServerProcess) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"POST /graphql HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 100\r\n\r\n{")
