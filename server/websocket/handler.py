@@ -104,7 +104,10 @@ class OperationHandler(AdmittingHandler):
             return
         if message["type"] == "connection_init" and message.get("payload") is None:
             message = {"type": "connection_init"}
-        await super().handle_message(message)
+        if message["type"] == "subscribe":
+            await self.handle_subscribe(message)
+        else:
+            await super().handle_message(message)
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         """Begin an operation, or refuse this one: the socket and the others on it go on."""
@@ -117,8 +120,10 @@ class OperationHandler(AdmittingHandler):
             return
         raw = SubscribedRequest(message["payload"])
         known = self.context.run.operations.known(raw, self.context.caller)
-        if known is not None and self.websocket.send_at_once(_final(operation_id, known)):
-            return
+        if known is not None:
+            answer = (_next_head(operation_id), known.body, b"}")
+            if self.websocket.send_at_once((answer, (_complete(operation_id),))):
+                return
         operation = SocketOperation(self, operation_id, raw)
         operation.task = asyncio.create_task(self.run_operation(operation))
         operation.task.add_done_callback(self._task_done)

@@ -12,8 +12,9 @@ from db.stats import rejections
 from execution import encoding
 from execution.codes import Code
 
-# The extension of a server that takes messages as ready frames. Its `write` and `write_at_once`
-# take several, in one write, and `abort` drops the socket with what is not sent yet.
+# The extension of a server that takes messages as ready frames. Its `write` takes several and waits
+# until they can be sent; `write_at_once` takes them in parts, if they can be sent now; `abort`
+# drops the socket with what is not sent yet.
 EXTENSION = "bistro92.frames"
 _CLOSE_TIMEOUT_SECONDS = 1.0
 _FORBIDDEN = 4403
@@ -47,13 +48,13 @@ class TextAdapter(ASGIWebSocketAdapter):
         except (WebSocketDisconnect, OSError) as error:  # a server raises the latter
             raise WebSocketDisconnected from error
 
-    def send_at_once(self, payloads: Sequence[bytes]) -> bool:
-        """Send encoded messages if that needs no waiting; tell whether it was done."""
+    def send_at_once(self, texts: Sequence[Sequence[bytes]]) -> bool:
+        """Send encoded messages, each in parts, if that needs no waiting; tell whether it did."""
         frames = self.ws.scope["extensions"].get(EXTENSION)
         return (
             frames is not None
             and self.ws.application_state is WebSocketState.CONNECTED
-            and frames["write_at_once"](payloads)
+            and frames["write_at_once"](texts)
         )
 
     def abort(self) -> None:

@@ -23,7 +23,7 @@ from server.http.raw_requests import PostedRequest, QueriedRequest
 from server.wire.forwarded import Forwarded
 from server.wire.in_step import InStepProtocol
 
-_SHARED_MIN_BYTES = 65_536
+_SHARED_MIN_BYTES = 4_096
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
@@ -142,8 +142,8 @@ class LaneProtocol(InStepProtocol):
 
     def _begin_answer(self, body: bytes) -> Answer | Awaitable[Answer] | None:
         scope = cast("Scope", self.scope)
-        if self.is_forwarded:
-            self._forwarded.apply(scope)
+        if self.forwarding:
+            self._forwarded.apply(scope, self.forwarding)
         if self.method == b"POST":
             return self._lane.begin(scope, PostedRequest(body))
         return self._lane.begin(scope, QueriedRequest(self.url[len(self._queried) :]))
@@ -173,9 +173,9 @@ class LaneProtocol(InStepProtocol):
                 b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n",
             ]
         )
-        if len(answer.body) < _SHARED_MIN_BYTES:  # a write costs more than a copy
+        if len(answer.body) < _SHARED_MIN_BYTES:  # a copy costs less than a second piece
             self.write(head + answer.body)
-        else:  # as it is: many connections may have the same one, and read it slowly
+        else:  # as it is: many connections may have the same one; both pieces leave together
             self.write(head)
             self.write(answer.body)
         if not cycle.keep_alive:

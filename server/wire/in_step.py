@@ -48,7 +48,8 @@ class InStepProtocol(AccountedProtocol):
         self._has_head = self._has_cycle = self._is_upgrade = False
         # What its head says of it; and how much of a body of that length is to come.
         self.method, self.version = b"", ""
-        self.is_forwarded = False  # a proxy names its client
+        # What a proxy says of its client.
+        self.forwarding: tuple[tuple[bytes, bytes], ...] = ()
         self._length, self._codings, self._body_left = 0, b"", 0
         # The end of what was parsed, for an empty line that comes in two pieces.
         self._tail = b""
@@ -175,7 +176,8 @@ class InStepProtocol(AccountedProtocol):
         super().on_message_begin()
         self.waiting_since = self.loop.time()
         self._is_inside = True
-        self._has_cycle = self._is_upgrade = self.is_forwarded = False
+        self._has_cycle = self._is_upgrade = False
+        self.forwarding = ()
         self._length, self._codings = 0, b""
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -196,7 +198,7 @@ class InStepProtocol(AccountedProtocol):
         elif name == b"expect":
             self.expect_100_continue = value.lower() == b"100-continue"
         else:
-            self.is_forwarded = True
+            self.forwarding += ((name, value),)
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request, or stop at an `Upgrade`: `_upgrade` decides about it."""

@@ -24,14 +24,18 @@ from server.wire.final_answer import final_error
 _VERSION = (b"sec-websocket-version", b"13")
 
 
-def text_frame(payload: bytes) -> bytes:
-    """Return the header of an unmasked, final text frame (RFC 6455, 5.2), and its payload."""
-    size = len(payload)
+def frame_header(size: int) -> bytes:
+    """Return the header of an unmasked, final text frame (RFC 6455, 5.2)."""
     if size < 126:
-        return pack("!BB", 0x81, size) + payload
+        return pack("!BB", 0x81, size)
     if size < 65_536:
-        return pack("!BBH", 0x81, 126, size) + payload
-    return pack("!BBQ", 0x81, 127, size) + payload
+        return pack("!BBH", 0x81, 126, size)
+    return pack("!BBQ", 0x81, 127, size)
+
+
+def text_frame(payload: bytes) -> bytes:
+    """Return a text frame."""
+    return frame_header(len(payload)) + payload
 
 
 class FrameWritingProtocol(WebSocketsSansIOProtocol):
@@ -81,11 +85,18 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
             raise ClientDisconnected
         self.transport.write(b"".join([text_frame(payload) for payload in payloads]))
 
-    def write_texts_at_once(self, payloads: Sequence[bytes]) -> bool:
-        """Send text messages in one write; or tell that the socket takes none at this moment."""
+    def write_texts_at_once(self, texts: Sequence[Sequence[bytes]]) -> bool:
+        """Send text messages, or tell that the socket takes none at this moment.
+
+        Each is given in parts, which are sent as they are: a large one may be many sockets'.
+        """
         if self._is_gone() or not self.writable.is_set():
             return False
-        self.transport.write(b"".join([text_frame(payload) for payload in payloads]))
+        pieces: list[bytes] = []
+        for parts in texts:
+            pieces.append(frame_header(sum(map(len, parts))))
+            pieces += parts
+        self.transport.writelines(pieces)
         return True
 
     def _is_gone(self) -> bool:

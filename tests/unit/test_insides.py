@@ -215,7 +215,7 @@ def test_proxy_headers_wait_for_nothing() -> None:
         "headers": [(b"x-forwarded-for", b"203.0.113.7"), (b"x-forwarded-proto", b"https")],
     }
     for _ in range(2):
-        Forwarded(["127.0.0.1"]).apply(scope)
+        Forwarded(["127.0.0.1"]).apply(scope, tuple(scope["headers"]))
         assert (scope["client"][0], scope["scheme"]) == ("203.0.113.7", "https")
 
 
