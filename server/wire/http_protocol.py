@@ -23,7 +23,7 @@ from server.http.raw_requests import PostedRequest, QueriedRequest
 from server.wire.forwarded import Forwarded
 from server.wire.in_step import InStepProtocol
 
-_SHARED_MIN_BYTES = 4_096
+_SHARED_MIN_BYTES = 16_384
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
