@@ -180,7 +180,7 @@ class Settings(BaseSettings):
     http_unsent_max_bytes_per_client: int = Field(
         16_777_216,
         ge=65_536,
-        description="Answers of HTTP that one address, trusted proxies aside, has yet to read; "
+        description="Answers that one address, trusted proxies aside, has yet to read; "
         "beyond it the slowest of its connections are dropped",
     )
     http_unsent_max_bytes: int = Field(

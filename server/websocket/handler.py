@@ -7,7 +7,7 @@ clients take as final.
 
 import asyncio
 import logging
-from contextlib import aclosing, suppress
+from contextlib import aclosing, nullcontext, suppress
 from typing import Any
 
 from graphql import OperationType
@@ -28,6 +28,10 @@ from server.websocket.raw_requests import SubscribedRequest
 from server.websocket.rules import SocketRules
 
 logger = logging.getLogger("bistro92.websocket")
+
+
+# Of one socket: their answers are kept until they are read, so no more are made ahead.
+_QUERIES_AT_ONCE = 4
 
 
 class SocketOperation(Operation[State, None]):
@@ -51,6 +55,9 @@ class OperationHandler(AdmittingHandler):
         self._rules = rules
         # Running, and nothing that a client has asked to be done: may end with their client.
         self._cancellable: set[Operation[State, None]] = set()
+        self._query_turns = asyncio.Semaphore(_QUERIES_AT_ONCE)
+        # Operations that have ended, and whose last messages wait to be sent.
+        self._ending = 0
 
     async def handle(self) -> None:
         """Serve the socket until either side ends it."""
@@ -121,8 +128,8 @@ class OperationHandler(AdmittingHandler):
         raw = SubscribedRequest(message["payload"])
         known = self.context.run.operations.known(raw, self.context.caller)
         if known is not None:
-            answer = (_next_head(operation_id), known.body, b"}")
-            if self.websocket.send_at_once((answer, (_complete(operation_id),))):
+            head, complete = _next_head(operation_id), _complete(operation_id)
+            if self.websocket.send_around_at_once(head, known.body, b"}", complete):
                 return
         operation = SocketOperation(self, operation_id, raw)
         operation.task = asyncio.create_task(self.run_operation(operation))
@@ -137,7 +144,7 @@ class OperationHandler(AdmittingHandler):
             seconds = too_many.retry_after_seconds
             return describe(Code.RATE_LIMITED, too_many.message, retryAfterSeconds=seconds)
         most = self._rules.max_operations
-        if len(self.operations) >= most:
+        if len(self.operations) + self._ending >= most:
             text = f"This socket has {most} operations. That is the limit: let one end first."
             return describe(Code.TOO_MANY_OPERATIONS, text)
         return None
@@ -158,8 +165,7 @@ class OperationHandler(AdmittingHandler):
             self._cancellable.discard(operation)
 
     async def _run(self, operation: SocketOperation) -> None:
-        operations = self.context.run.operations
-        kind = operations.kind_of(operation.raw)
+        kind = self.context.run.operations.kind_of(operation.raw)
         if kind is not OperationType.MUTATION:
             if operation.completed:
                 return
@@ -172,8 +178,12 @@ class OperationHandler(AdmittingHandler):
         if kind is OperationType.SUBSCRIPTION:
             await self._follow(operation)
             return
+        async with nullcontext() if kind is OperationType.MUTATION else self._query_turns:
+            await self._answer(operation)
+
+    async def _answer(self, operation: SocketOperation) -> None:
         context = self.context
-        response = operations.execute(operation.raw, context.caller, context.request_id)
+        response = context.run.operations.execute(operation.raw, context.caller, context.request_id)
         if not isinstance(response, Response):
             response = await response
         await self._end(operation, _final(operation.id, response))
@@ -187,6 +197,7 @@ class OperationHandler(AdmittingHandler):
             await self._end(operation, _final(operation.id, begun))
             return
         head = _next_head(operation.id)
+        await self.websocket.until_writable()  # before there is a page to keep
         try:
             async with aclosing(begun.pages()) as pages:
                 async for page in pages:
@@ -201,7 +212,11 @@ class OperationHandler(AdmittingHandler):
         if not operation.completed:
             operation.completed = True
             self.forget_id(operation.id)
-            await self.websocket.send_texts(texts)
+            self._ending += 1
+            try:
+                await self.websocket.send_texts(texts, is_answer=True)
+            finally:
+                self._ending -= 1
 
     async def cleanup_operation(self, operation_id: str) -> None:
         """End an operation that the client has completed, or left with its socket.

@@ -12,9 +12,10 @@ from db.stats import rejections
 from execution import encoding
 from execution.codes import Code
 
-# The extension of a server that takes messages as ready frames. Its `write` takes several and waits
-# until they can be sent; `write_at_once` takes them in parts, if they can be sent now; `abort`
-# drops the socket with what is not sent yet.
+# The extension of a server that takes messages as ready frames. Its `write` takes several, waits
+# until they can be sent, and then until more can be; `until_writable` only waits;
+# `write_around_at_once` takes two, the first in three parts, if they can be sent now; `abort` drops
+# the socket with what is not sent yet.
 EXTENSION = "bistro92.frames"
 _CLOSE_TIMEOUT_SECONDS = 1.0
 _FORBIDDEN = 4403
@@ -34,27 +35,36 @@ class TextAdapter(ASGIWebSocketAdapter):
         except WebSocketDisconnect as error:
             raise WebSocketDisconnected from error
 
-    async def send_texts(self, payloads: Sequence[bytes]) -> None:
+    async def send_texts(self, payloads: Sequence[bytes], *, is_answer: bool = False) -> None:
         """Send encoded messages, in one write if the server can; raises as `send_json` does."""
         if self.ws.application_state is not WebSocketState.CONNECTED:
             raise WebSocketDisconnected
         frames = self.ws.scope["extensions"].get(EXTENSION)
         try:
             if frames is not None:
-                await frames["write"](payloads)
+                await frames["write"](payloads, is_answer=is_answer)
             else:
                 for payload in payloads:
                     await self.ws.send_text(payload.decode())
         except (WebSocketDisconnect, OSError) as error:  # a server raises the latter
             raise WebSocketDisconnected from error
 
-    def send_at_once(self, texts: Sequence[Sequence[bytes]]) -> bool:
-        """Send encoded messages, each in parts, if that needs no waiting; tell whether it did."""
+    async def until_writable(self) -> None:
+        """Wait until the server would send more at once; raises as `send_json` does."""
+        frames = self.ws.scope["extensions"].get(EXTENSION)
+        try:
+            if frames is not None:
+                await frames["until_writable"]()
+        except OSError as error:
+            raise WebSocketDisconnected from error
+
+    def send_around_at_once(self, before: bytes, shared: bytes, after: bytes, then: bytes) -> bool:
+        """Send a message in three parts and one after it if that needs no waiting; tell if so."""
         frames = self.ws.scope["extensions"].get(EXTENSION)
         return (
             frames is not None
             and self.ws.application_state is WebSocketState.CONNECTED
-            and frames["write_at_once"](texts)
+            and frames["write_around_at_once"](before, shared, after, then)
         )
 
     def abort(self) -> None:

@@ -38,9 +38,10 @@ def server_config(
     log_config: dict[str, Any],
 ) -> uvicorn.Config:
     """Return uvicorn's options; each differs from its default for a reason."""
+    account = Connections(limits)
     protocol = partial(
         LaneProtocol,
-        account=Connections(limits),
+        account=account,
         fast_path=fast_path,
         forwarded=Forwarded(limits.proxies),
     )
@@ -51,7 +52,7 @@ def server_config(
         http=cast("type[asyncio.Protocol]", protocol),
         # websockets-sansio, the implementation with flow control (a slow screen holds up only
         # itself), and ready frames.
-        ws=FrameWritingProtocol,
+        ws=cast("type[asyncio.Protocol]", partial(FrameWritingProtocol, account=account)),
         # Doubles the memory of a screen, and frames could not be shared between screens.
         ws_per_message_deflate=False,
         ws_max_size=message_max_bytes,

@@ -6,8 +6,10 @@ be dropped with what is not sent yet; under any other server messages are sent o
 closing waits.
 """
 
+import asyncio
 from collections.abc import Sequence
 from struct import pack
+from typing import Any
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
@@ -18,6 +20,7 @@ from websockets.http11 import Request
 from db.stats import rejections
 from execution.codes import Code
 from server.websocket.sending import EXTENSION
+from server.wire.connections import Connections
 from server.wire.final_answer import final_error
 
 # Which one is spoken (RFC 6455, 4.4).
@@ -45,9 +48,20 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
     """
 
     _refused = False
+    # Its client for the account, as for HTTP; empty for a proxy.
+    account_key = ""
     # What came between the handshake and its answer, for which clients have to wait.
     _early = b""
     _closing_since: float | None = None
+
+    def __init__(self, *arguments: Any, account: Connections, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._account = account
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for the handshake, which is ready."""
+        super().connection_made(transport)
+        self.account_key = self._account.key_of(self.client[0] if self.client else None)
 
     def handle_connect(self, event: Request) -> None:
         """Begin the handshake, and offer the extension to the application."""
@@ -60,7 +74,8 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
         if not self.close_sent:  # the handshake was not refused
             self.scope["extensions"][EXTENSION] = {
                 "write": self.write_texts,
-                "write_at_once": self.write_texts_at_once,
+                "until_writable": self.until_writable,
+                "write_around_at_once": self.write_around_at_once,
                 "abort": self.transport.abort,
             }
 
@@ -73,31 +88,59 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
         if now - self._closing_since >= patience_seconds:
             self.transport.abort()
 
-    async def write_texts(self, payloads: Sequence[bytes]) -> None:
-        """Send text messages in one write, after what was sent before, with flow control.
+    async def write_texts(self, payloads: Sequence[bytes], *, is_answer: bool = False) -> None:
+        """Send text messages in one write, and return when the socket takes more.
 
-        Raises `ClientDisconnected` if the socket is closed or closing.
+        Answers that nobody reads are accounted for; events wait in the log. Raises
+        `ClientDisconnected` if the socket is closed or closing.
         """
-        # As uvicorn's own `send`: without it a screen that doesn't read would grow our memory.
+        if self._is_gone() or not self.writable.is_set():
+            await self.until_writable()
+        self.transport.write(b"".join([text_frame(payload) for payload in payloads]))
         if not self.writable.is_set():
+            if is_answer:
+                self._account.keep(self)
+            # Whoever writes would else have the next page ready, and keep it for as long.
+            await self.until_writable()
+
+    async def until_writable(self) -> None:
+        """Wait until the socket takes more; raises as `write_texts` does."""
+        while not self.writable.is_set():  # of many that wait, the first may fill it again
             await self.writable.wait()
         if self._is_gone():
             raise ClientDisconnected
-        self.transport.write(b"".join([text_frame(payload) for payload in payloads]))
 
-    def write_texts_at_once(self, texts: Sequence[Sequence[bytes]]) -> bool:
-        """Send text messages, or tell that the socket takes none at this moment.
+    def write_around_at_once(self, before: bytes, shared: bytes, after: bytes, then: bytes) -> bool:
+        """Send two text messages, or tell that the socket takes none at this moment.
 
-        Each is given in parts, which are sent as they are: a large one may be many sockets'.
+        The first is given in three parts: the one in the middle is many sockets', and not copied.
         """
         if self._is_gone() or not self.writable.is_set():
             return False
-        pieces: list[bytes] = []
-        for parts in texts:
-            pieces.append(frame_header(sum(map(len, parts))))
-            pieces += parts
-        self.transport.writelines(pieces)
+        header = frame_header(len(before) + len(shared) + len(after))
+        self.transport.writelines([header + before, shared, after + text_frame(then)])
+        if not self.writable.is_set():
+            self._account.keep(self)
         return True
+
+    def resume_writing(self) -> None:
+        """Go on: the peer has read most of it."""
+        super().resume_writing()
+        self._account.release(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._account.release(self)
+        super().connection_lost(exc)
+
+    def kept_bytes(self) -> int:
+        """Return how much the peer has yet to read."""
+        return self.transport.get_write_buffer_size()
+
+    def drop(self) -> None:
+        """End the connection with all that is kept for it."""
+        # Not at once: this may be called from within the transport's own `write`.
+        self.loop.call_soon(self.transport.abort)
 
     def _is_gone(self) -> bool:
         return self.disconnected or self.close_sent or self.transport.is_closing()
@@ -139,15 +182,26 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
 
     def send_receive_event_to_app(self) -> None:
-        """Pass a message on; uvicorn would log one that is not UTF-8 as an error of ours."""
-        if self.curr_msg_data_type == "text" and not self.close_sent:
+        """Pass a message on, and read no more once a second one waits for the application.
+
+        In uvicorn's place, which stops reading at the first: to stop and to go on for each message
+        costs more than to read it. It would also log one that is not UTF-8 as an error of ours.
+        """
+        data, self.frames = b"".join(self.frames), []
+        if self.close_sent:
+            return
+        if self.curr_msg_data_type == "text":
             try:
-                b"".join(self.frames).decode()
+                self.queue.put_nowait({"type": "websocket.receive", "text": data.decode()})
             except UnicodeDecodeError:
                 self.conn.send_close(1007, "A text message must be UTF-8")
                 self.handle_parser_exception()
                 return
-        super().send_receive_event_to_app()
+        else:
+            self.queue.put_nowait({"type": "websocket.receive", "bytes": data})
+        if self.queue.qsize() > 1 and not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
 
     def handle_parser_exception(self) -> None:
         """Tell the peer what it broke, and wait until it has read that.

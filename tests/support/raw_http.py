@@ -4,7 +4,7 @@ import json
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from tests.support.server import ServerProcess
@@ -56,6 +56,16 @@ class RawClient:
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
+
+    def send_until_none_is_taken(self, pieces: Iterable[bytes]) -> int:
+        """Send pieces until one is not taken for two seconds; return how many were."""
+        self._socket.settimeout(2)
+        sent = 0
+        with suppress(TimeoutError):
+            for piece in pieces:
+                self._socket.sendall(piece)
+                sent += 1
+        return sent
 
     def send_no_more(self) -> None:
         self._socket.shutdown(socket.SHUT_WR)
