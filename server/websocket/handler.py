@@ -8,6 +8,7 @@ clients take as final.
 import asyncio
 import logging
 from contextlib import aclosing, nullcontext, suppress
+from functools import cached_property
 from typing import Any
 
 from graphql import OperationType
@@ -37,11 +38,13 @@ _QUERIES_AT_ONCE = 4
 class SocketOperation(Operation[State, None]):
     """An operation on a socket, from `subscribe` to `complete`."""
 
-    __slots__ = ("raw",)
+    __slots__ = ("is_cancellable", "raw")
 
     def __init__(self, handler: "OperationHandler", id: str, raw: SubscribedRequest) -> None:  # noqa: A002
         super().__init__(handler, id, "", None, None)
         self.raw = raw
+        # Running, and nothing that a client has asked to be done: may end with its client.
+        self.is_cancellable = False
 
 
 class OperationHandler(AdmittingHandler):
@@ -53,9 +56,6 @@ class OperationHandler(AdmittingHandler):
     def __init__(self, *arguments: Any, rules: SocketRules, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._rules = rules
-        # Running, and nothing that a client has asked to be done: may end with their client.
-        self._cancellable: set[Operation[State, None]] = set()
-        self._query_turns = asyncio.Semaphore(_QUERIES_AT_ONCE)
         # Operations that have ended, and whose last messages wait to be sent.
         self._ending = 0
 
@@ -161,15 +161,13 @@ class OperationHandler(AdmittingHandler):
             logger.exception("unexpected error", extra={"request_id": request_id})
             with suppress(WebSocketDisconnected):
                 await self._end(operation, _final(operation.id, unexpected(request_id)))
-        finally:
-            self._cancellable.discard(operation)
 
     async def _run(self, operation: SocketOperation) -> None:
         kind = self.context.run.operations.kind_of(operation.raw)
         if kind is not OperationType.MUTATION:
             if operation.completed:
                 return
-            self._cancellable.add(operation)
+            operation.is_cancellable = True
         elif operation.task is not None:
             # Stopping waits for these. (For answers over HTTP, uvicorn waits by itself.)
             answering = self.context.run.service.answering
@@ -180,6 +178,10 @@ class OperationHandler(AdmittingHandler):
             return
         async with nullcontext() if kind is OperationType.MUTATION else self._query_turns:
             await self._answer(operation)
+
+    @cached_property
+    def _query_turns(self) -> asyncio.Semaphore:
+        return asyncio.Semaphore(_QUERIES_AT_ONCE)
 
     async def _answer(self, operation: SocketOperation) -> None:
         context = self.context
@@ -193,6 +195,7 @@ class OperationHandler(AdmittingHandler):
         begun = await context.run.operations.subscribe(
             operation.raw, context.caller, context.request_id
         )
+        del operation.raw  # five kilobytes that a screen would keep for as long as it follows
         if isinstance(begun, Response):
             await self._end(operation, _final(operation.id, begun))
             return
@@ -228,7 +231,8 @@ class OperationHandler(AdmittingHandler):
         if operation is None:
             return
         operation.completed = True
-        if operation in self._cancellable and operation.task is not None:
+        assert isinstance(operation, SocketOperation)  # noqa: S101 - made by `handle_subscribe`
+        if operation.is_cancellable and operation.task is not None:
             operation.task.cancel()
 
     async def handle_task_exception(self, error: Exception) -> None:

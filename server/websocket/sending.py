@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
@@ -12,18 +13,37 @@ from db.stats import rejections
 from execution import encoding
 from execution.codes import Code
 
-# The extension of a server that takes messages as ready frames. Its `write` takes several, waits
-# until they can be sent, and then until more can be; `until_writable` only waits;
-# `write_around_at_once` takes two, the first in three parts, if they can be sent now; `abort` drops
-# the socket with what is not sent yet.
+# The ASGI extension of a server that offers `Frames`.
 EXTENSION = "bistro92.frames"
 _CLOSE_TIMEOUT_SECONDS = 1.0
 _FORBIDDEN = 4403
 _CLOSE_REASON_MAX_BYTES = 123  # RFC 6455: a control frame's payload is 125 bytes, two are the code
 
 
+class Frames(Protocol):
+    """A socket of a server that takes text messages as ready frames."""
+
+    async def write_texts(self, payloads: Sequence[bytes], *, is_answer: bool = False) -> None:
+        """Send messages when they can be sent, and return when more can be."""
+
+    async def until_writable(self) -> None:
+        """Return when messages can be sent."""
+
+    def write_around_at_once(self, before: bytes, shared: bytes, after: bytes, then: bytes) -> bool:
+        """Send two messages, the first in three parts, if they can be sent now; tell if so."""
+        ...
+
+    def abort(self) -> None:
+        """Drop the socket with what is not sent yet."""
+
+
 class TextAdapter(ASGIWebSocketAdapter):
     """Sends text frames (browsers receive binary ones as Blobs) and survives late senders."""
+
+    @property
+    def _frames(self) -> Frames | None:
+        frames: Frames | None = self.ws.scope["extensions"].get(EXTENSION)
+        return frames
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         """Send a message; raises `WebSocketDisconnected` if the socket is closed or closing."""
@@ -39,10 +59,10 @@ class TextAdapter(ASGIWebSocketAdapter):
         """Send encoded messages, in one write if the server can; raises as `send_json` does."""
         if self.ws.application_state is not WebSocketState.CONNECTED:
             raise WebSocketDisconnected
-        frames = self.ws.scope["extensions"].get(EXTENSION)
+        frames = self._frames
         try:
             if frames is not None:
-                await frames["write"](payloads, is_answer=is_answer)
+                await frames.write_texts(payloads, is_answer=is_answer)
             else:
                 for payload in payloads:
                     await self.ws.send_text(payload.decode())
@@ -51,27 +71,27 @@ class TextAdapter(ASGIWebSocketAdapter):
 
     async def until_writable(self) -> None:
         """Wait until the server would send more at once; raises as `send_json` does."""
-        frames = self.ws.scope["extensions"].get(EXTENSION)
+        frames = self._frames
         try:
             if frames is not None:
-                await frames["until_writable"]()
+                await frames.until_writable()
         except OSError as error:
             raise WebSocketDisconnected from error
 
     def send_around_at_once(self, before: bytes, shared: bytes, after: bytes, then: bytes) -> bool:
         """Send a message in three parts and one after it if that needs no waiting; tell if so."""
-        frames = self.ws.scope["extensions"].get(EXTENSION)
+        frames = self._frames
         return (
             frames is not None
             and self.ws.application_state is WebSocketState.CONNECTED
-            and frames["write_around_at_once"](before, shared, after, then)
+            and frames.write_around_at_once(before, shared, after, then)
         )
 
     def abort(self) -> None:
         """Drop the socket with what is not sent yet, if the server can."""
-        frames = self.ws.scope["extensions"].get(EXTENSION)
+        frames = self._frames
         if frames is not None:
-            frames["abort"]()
+            frames.abort()
 
     async def close_or_abort(self, code: int, reason: str) -> bool:
         """Close the socket, or drop it if its peer doesn't read; tell whether it was closed.

@@ -9,7 +9,7 @@ closing waits.
 import asyncio
 from collections.abc import Sequence
 from struct import pack
-from typing import Any
+from typing import Any, cast
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
@@ -19,7 +19,7 @@ from websockets.http11 import Request
 
 from db.stats import rejections
 from execution.codes import Code
-from server.websocket.sending import EXTENSION
+from server.websocket.sending import EXTENSION, Frames
 from server.wire.connections import Connections
 from server.wire.final_answer import final_error
 
@@ -72,12 +72,7 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
             return
         super().handle_connect(event)
         if not self.close_sent:  # the handshake was not refused
-            self.scope["extensions"][EXTENSION] = {
-                "write": self.write_texts,
-                "until_writable": self.until_writable,
-                "write_around_at_once": self.write_around_at_once,
-                "abort": self.transport.abort,
-            }
+            cast("dict[str, Frames]", self.scope["extensions"])[EXTENSION] = self
 
     def give_up_if_slow(self, patience_seconds: float) -> None:
         """Drop a peer that doesn't read the end of a socket that is closing."""
@@ -132,6 +127,10 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
         """Forget the connection."""
         self._account.release(self)
         super().connection_lost(exc)
+
+    def abort(self) -> None:
+        """Drop the peer with what is not sent yet."""
+        self.transport.abort()
 
     def kept_bytes(self) -> int:
         """Return how much the peer has yet to read."""
