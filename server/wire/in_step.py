@@ -16,10 +16,10 @@ import httptools
 from execution.codes import Code
 from server.asgi.request_ids import new_request_id
 from server.asgi.responses import unexpected_error
-from server.wire.accounted import AccountedProtocol
 from server.wire.final_answer import final_answer, final_error
 from server.wire.flow import CycleTransport, HoldingFlow
-from server.wire.heads import BadHeadError, as_ordinary, check_head, is_handshake, to_origin_form
+from server.wire.heads import BadHeadError, as_ordinary, is_handshake
+from server.wire.reading import ReadingProtocol
 
 logger = logging.getLogger("bistro92.connections")
 
@@ -28,12 +28,9 @@ _EMPTY_LINE = b"\r\n\r\n"
 _LINE_ENDS = b"\r\n"
 # Less than this is what any connection costs.
 _HELD_MIN_BYTES = 16_384
-_DECIDING = frozenset(
-    {b"content-length", b"transfer-encoding", b"expect", b"x-forwarded-for", b"x-forwarded-proto"}
-)
 
 
-class InStepProtocol(AccountedProtocol):
+class InStepProtocol(ReadingProtocol):
     """One HTTP connection, its requests one after the other."""
 
     flow: HoldingFlow
@@ -43,21 +40,13 @@ class InStepProtocol(AccountedProtocol):
         # Read, but behind a request that is not answered yet.
         self._held = b""
         self._is_feeding = False
-        # Between the first byte of a request and its last one.
-        self._is_inside = False
-        self._has_head = self._has_cycle = self._is_upgrade = False
-        # What its head says of it; and how much of a body of that length is to come.
-        self.method, self.version = b"", ""
-        # What a proxy says of its client.
-        self.forwarding: tuple[tuple[bytes, bytes], ...] = ()
-        self._length, self._codings, self._body_left = 0, b"", 0
+        # Begun, and with an answer of uvicorn's.
+        self._has_cycle = False
         # The end of what was parsed, for an empty line that comes in two pieces.
         self._tail = b""
         self._head_bytes = self._unchunked_bytes = 0
         self._has_line = False
         self._head_max_bytes = self.account.limits.head_max_bytes
-        # Since when this connection waits for its client, if it does.
-        self.waiting_since = self.loop.time()
         # Nothing will come any more.
         self._is_half_closed = False
 
@@ -94,6 +83,7 @@ class InStepProtocol(AccountedProtocol):
                 self._body_left -= end - start
             elif not self._is_inside and (head := self._length_of_head(data, start)):
                 end = start + head
+                self.begin_head(data[start:end])
             else:
                 end = start + self._length_of_part(data, start)
                 if not self._has_head and self._is_head_too_large(data, start, end):
@@ -157,7 +147,7 @@ class InStepProtocol(AccountedProtocol):
 
     def _parse(self, part: bytes, data: bytes, end: int) -> None:
         try:
-            self.parser.feed_data(part)
+            self.read(part)
         except httptools.HttpParserUpgrade:
             self._upgrade(data[end:])
         except httptools.HttpParserError as error:
@@ -167,63 +157,23 @@ class InStepProtocol(AccountedProtocol):
             elif cause is None or isinstance(cause, httptools.HttpParserError):
                 self.refuse(Code.BAD_REQUEST, "This is not a request of HTTP/1.1.")
             else:
-                request_id = new_request_id()
-                logger.error("unexpected error", exc_info=cause, extra={"request_id": request_id})
-                self._answer_and_end(final_answer(500, unexpected_error(request_id), request_id))
+                self._fail(cause)
+        except Exception as error:  # of what the parser was not asked about
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        request_id = new_request_id()
+        logger.error("unexpected error", exc_info=error, extra={"request_id": request_id})
+        self._answer_and_end(final_answer(500, unexpected_error(request_id), request_id))
 
     def on_message_begin(self) -> None:
-        """Begin a request, and to wait for the rest of it."""
+        """Begin a request."""
         super().on_message_begin()
-        self.waiting_since = self.loop.time()
-        self._is_inside = True
-        self._has_cycle = self._is_upgrade = False
-        self.forwarding = ()
-        self._length, self._codings = 0, b""
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; a trailer is none, and is thrown away (RFC 9110, 6.5.1)."""
-        if self._has_head:
-            return
-        name = name.lower()
-        if name in _DECIDING:
-            self._take_deciding_header(name, value)
-        self.headers.append((name, value))
-
-    def _take_deciding_header(self, name: bytes, value: bytes) -> None:
-        # The parser has refused what is ambiguous: both of the first two, or one of them twice.
-        if name == b"content-length":
-            self._length = int(value)
-        elif name == b"transfer-encoding":
-            self._codings = value.strip().lower()
-        elif name == b"expect":
-            self.expect_100_continue = value.lower() == b"100-continue"
-        else:
-            self.forwarding += ((name, value),)
-
-    def on_headers_complete(self) -> None:
-        """Begin to answer a request, or stop at an `Upgrade`: `_upgrade` decides about it."""
-        self._has_head = True
-        most = self.account.limits.max_headers
-        if len(self.headers) > most:
-            raise BadHeadError(Code.HEADERS_TOO_LARGE, f"A request may have {most} headers.")
-        self.method, self.version = self.parser.get_method(), self.parser.get_http_version()
-        check_head(self.method, self.version, self._codings)
-        self._body_left = self._length
-        if self.url[:1] != b"/":
-            self.url = to_origin_form(self.url, self.headers)
-        if self.parser.should_upgrade():
-            # The parser takes it for a request without a body, and stops behind its head.
-            self._is_upgrade = True
-        else:
-            self.begin_request()
-
-    def has_body(self) -> bool:
-        """Tell whether the head of the request announces a body."""
-        return bool(self._length or self._codings)
+        self._has_cycle = False
 
     def begin_request(self) -> None:
         """Begin to answer a request whose head is here."""
-        super().on_headers_complete()
+        super().begin_request()
         self._has_cycle = True
         self.cycle.transport = cast(
             "asyncio.Transport", CycleTransport(self.transport, self.write, self.end)
@@ -240,13 +190,8 @@ class InStepProtocol(AccountedProtocol):
 
     def on_message_complete(self) -> None:
         """End a request."""
-        self._is_inside = self._has_head = self._has_line = False
+        self._has_line = False
         self._tail, self._head_bytes, self._unchunked_bytes = b"", 0, 0
-        if not self._is_upgrade:
-            self.complete_request()
-
-    def complete_request(self) -> None:
-        """Go on with a request whose last byte is here."""
         super().on_message_complete()
 
     def _upgrade(self, rest: bytes) -> None:

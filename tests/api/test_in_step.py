@@ -13,7 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.orders import CREATE_ORDER, soup_input
-from tests.support.raw_http import HANDSHAKE, PAST_THE_LANE, WAYS, chunked, connected, request
+from tests.support.raw_http import (
+    HANDSHAKE,
+    PAST_THE_LANE,
+    WAYS,
+    chunked,
+    connected,
+    request,
+)
 from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.sqlite
@@ -159,6 +166,37 @@ def test_client_that_sends_no_more_is_answered(server: ServerProcess) -> None:
             assert client.is_closed()
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_the_same_head_again_says_the_same(shared_server: ServerProcess, way: str) -> None:
+    """It is not parsed a third time; bodies are their own, and so is what stands between."""
+
+    def asking(name: str) -> bytes:
+        # As long as each other, with what looks like a request inside.
+        text = f"{name}\r\n\r\n{SMUGGLED.decode()}"
+        return request({"query": f"{{ {name}: __typename }}", "x": text}, headers=WAYS[way])
+
+    by_get = b"GET /graphql?query={got:__typename} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with connected(shared_server) as client:
+        for number, cut in enumerate([-1, -1, -1, 30, -40, -1]):
+            data = asking(f"n{number}")
+            client.send(data[:cut])
+            assert shared_server.http.get("/healthz").status_code == 200  # it has been read
+            client.send(data[cut:])
+            assert client.data() == {f"n{number}": "Query"}
+        # The parser's own last word is on another head than the one that comes next.
+        for between in (by_get, chunked({"query": "{ got: __typename }"}), by_get):
+            client.send(between[:20])
+            client.send(between[20:])
+            assert client.data() == {"got": "Query"}
+            client.send(asking("n7") + asking("n8") + by_get + asking("n9"))
+            assert [client.data() for _ in range(4)] == [
+                {"n7": "Query"},
+                {"n8": "Query"},
+                {"got": "Query"},
+                {"n9": "Query"},
+            ]
+
+
 @dataclass(frozen=True)
 class Sent:
     """A request or what looks like one, the answer that it must get, and whether it is the last."""
@@ -229,13 +267,17 @@ KINDS = len(kinds(0))
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    chosen=st.lists(st.integers(0, KINDS - 1), min_size=1, max_size=8),
+    # The same one several times: the same head again is not parsed again.
+    chosen=st.lists(
+        st.tuples(st.integers(0, KINDS - 1), st.sampled_from([1, 1, 2, 4])), min_size=1, max_size=5
+    ),
     cuts=st.lists(st.integers(1, 400), max_size=12),
 )
 def test_each_request_gets_its_own_answer_or_the_end(
-    shared_server: ServerProcess, chosen: list[int], cuts: list[int]
+    shared_server: ServerProcess, chosen: list[tuple[int, int]], cuts: list[int]
 ) -> None:
-    sent = [kinds(position)[kind] for position, kind in enumerate(chosen)]
+    repeated = [kind for kind, times in chosen for _ in range(times)]
+    sent = [kinds(position)[kind] for position, kind in enumerate(repeated)]
     sent.append(kinds(len(sent))[0])
     last = next((n for n, each in enumerate(sent) if each.is_last), len(sent) - 1)
     whole = b"".join(each.data for each in sent)

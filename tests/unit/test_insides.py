@@ -131,6 +131,7 @@ def test_inside_is_there(module: str) -> None:
 BASES: dict[type, tuple[str, ...]] = {
     HttpToolsProtocol: (
         "server/wire/accounted.py",
+        "server/wire/reading.py",
         "server/wire/in_step.py",
         "server/wire/http_protocol.py",
     ),
