@@ -9,7 +9,8 @@ import asyncio
 import logging
 from contextlib import aclosing, nullcontext, suppress
 from functools import cached_property
-from typing import Any
+from json import JSONDecodeError
+from typing import Any, cast
 
 from graphql import OperationType
 from strawberry.http.exceptions import WebSocketDisconnected
@@ -68,7 +69,8 @@ class OperationHandler(AdmittingHandler):
         screens = self.context.run.service.screens
         screens.sockets += 1
         try:
-            await super().handle()
+            with self.websocket.asking_first(self._answer_at_once):
+                await super().handle()
         except asyncio.CancelledError:
             if not self._given_up:
                 raise
@@ -103,6 +105,36 @@ class OperationHandler(AdmittingHandler):
             payload = dict[str, object](whereabouts(self.context.run.service))
             await self.send_message({"type": "ping", "payload": payload})
 
+    def _answer_at_once(self, text: str) -> bool:
+        """Answer an operation as soon as it is read if its answer is known; tell whether it was.
+
+        To wake the socket's task costs more than such an answer. Everything else, and all that is
+        wrong, is left to it.
+        """
+        if not self.connection_acknowledged:
+            return False
+        try:
+            message = cast("Message", encoding.decode(text))
+        except JSONDecodeError:
+            return False
+        if problem_of(message) is not None or message["type"] != "subscribe":
+            return False
+        known = self._known(SubscribedRequest(message["payload"]))
+        if known is None or message["id"] in self.operations or self._refusal() is not None:
+            return False
+        self._heard_at = asyncio.get_running_loop().time()
+        self._send_known(message["id"], known)
+        return True
+
+    def _known(self, raw: SubscribedRequest) -> Response | None:
+        """Return the answer to a request if it is known and can be sent without waiting."""
+        known = self.context.run.operations.known(raw, self.context.caller)
+        return known if known is not None and self.websocket.takes_more() else None
+
+    def _send_known(self, operation_id: str, known: Response) -> None:
+        head, complete = _next_head(operation_id), _complete(operation_id)
+        self.websocket.send_around(head, known.body, b"}", complete)
+
     async def handle_message(self, message: Message) -> None:
         """Check a message's shape before Strawberry reads it, and pass it on."""
         self._heard_at = asyncio.get_running_loop().time()
@@ -126,11 +158,9 @@ class OperationHandler(AdmittingHandler):
             await self.send_message({"id": operation_id, "type": "error", "payload": [refusal]})
             return
         raw = SubscribedRequest(message["payload"])
-        known = self.context.run.operations.known(raw, self.context.caller)
-        if known is not None:
-            head, complete = _next_head(operation_id), _complete(operation_id)
-            if self.websocket.send_around_at_once(head, known.body, b"}", complete):
-                return
+        if (known := self._known(raw)) is not None:
+            self._send_known(operation_id, known)
+            return
         operation = SocketOperation(self, operation_id, raw)
         operation.task = asyncio.create_task(self.run_operation(operation))
         operation.task.add_done_callback(self._task_done)

@@ -1,9 +1,9 @@
 """How messages leave on a socket."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Protocol, cast
 
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
@@ -21,7 +21,13 @@ _CLOSE_REASON_MAX_BYTES = 123  # RFC 6455: a control frame's payload is 125 byte
 
 
 class Frames(Protocol):
-    """A socket of a server that takes text messages as ready frames."""
+    """A socket of a server that takes text messages as ready frames.
+
+    `on_text` is asked about a message before it is queued for the application, if nothing else is
+    queued; one for which it returns true has been handled.
+    """
+
+    on_text: Callable[[str], bool] | None
 
     async def write_texts(self, payloads: Sequence[bytes], *, is_answer: bool = False) -> None:
         """Send messages when they can be sent, and return when more can be."""
@@ -29,9 +35,12 @@ class Frames(Protocol):
     async def until_writable(self) -> None:
         """Return when messages can be sent."""
 
-    def write_around_at_once(self, before: bytes, shared: bytes, after: bytes, then: bytes) -> bool:
-        """Send two messages, the first in three parts, if they can be sent now; tell if so."""
+    def takes_more(self) -> bool:
+        """Tell whether messages can be sent now."""
         ...
+
+    def write_around(self, before: bytes, shared: bytes, after: bytes, then: bytes) -> None:
+        """Send two messages, the first in three parts, on a socket that takes more."""
 
     def abort(self) -> None:
         """Drop the socket with what is not sent yet."""
@@ -78,14 +87,28 @@ class TextAdapter(ASGIWebSocketAdapter):
         except OSError as error:
             raise WebSocketDisconnected from error
 
-    def send_around_at_once(self, before: bytes, shared: bytes, after: bytes, then: bytes) -> bool:
-        """Send a message in three parts and one after it if that needs no waiting; tell if so."""
+    def takes_more(self) -> bool:
+        """Tell whether the server can send ready frames without waiting."""
         frames = self._frames
-        return (
-            frames is not None
-            and self.ws.application_state is WebSocketState.CONNECTED
-            and frames.write_around_at_once(before, shared, after, then)
-        )
+        is_open = self.ws.application_state is WebSocketState.CONNECTED
+        return frames is not None and is_open and frames.takes_more()
+
+    def send_around(self, before: bytes, shared: bytes, after: bytes, then: bytes) -> None:
+        """Send a message in three parts and one after it, on a socket that takes more."""
+        cast("Frames", self._frames).write_around(before, shared, after, then)
+
+    @contextmanager
+    def asking_first(self, on_text: Callable[[str], bool]) -> Iterator[None]:
+        """Let the server ask about each message as it comes: see `Frames`."""
+        frames = self._frames
+        if frames is None:
+            yield
+            return
+        frames.on_text = on_text
+        try:
+            yield
+        finally:
+            frames.on_text = None
 
     def abort(self) -> None:
         """Drop the socket with what is not sent yet, if the server can."""

@@ -7,8 +7,7 @@ closing waits.
 """
 
 import asyncio
-from collections.abc import Sequence
-from struct import pack
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from uvicorn._types import ASGISendEvent
@@ -16,29 +15,22 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidHandshake, SecurityError
 from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.streams import StreamReader
 
 from db.stats import rejections
 from execution.codes import Code
 from server.websocket.sending import EXTENSION, Frames
 from server.wire.connections import Connections
 from server.wire.final_answer import final_error
+from server.wire.frames import frame_header, text_frame, text_of
 
 # Which one is spoken (RFC 6455, 4.4).
 _VERSION = (b"sec-websocket-version", b"13")
 
 
-def frame_header(size: int) -> bytes:
-    """Return the header of an unmasked, final text frame (RFC 6455, 5.2)."""
-    if size < 126:
-        return pack("!BB", 0x81, size)
-    if size < 65_536:
-        return pack("!BBH", 0x81, 126, size)
-    return pack("!BBQ", 0x81, 127, size)
-
-
-def text_frame(payload: bytes) -> bytes:
-    """Return a text frame."""
-    return frame_header(len(payload)) + payload
+# Where the parser waits for the first byte of a frame, or the end.
+_AT_THE_BEGINNING = StreamReader.at_eof.__code__
 
 
 class FrameWritingProtocol(WebSocketsSansIOProtocol):
@@ -50,6 +42,8 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
     _refused = False
     # Its client for the account, as for HTTP; empty for a proxy.
     account_key = ""
+    # Who may answer a message before the application is woken for it.
+    on_text: Callable[[str], bool] | None = None
     # What came between the handshake and its answer, for which clients have to wait.
     _early = b""
     _closing_since: float | None = None
@@ -89,7 +83,7 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
         Answers that nobody reads are accounted for; events wait in the log. Raises
         `ClientDisconnected` if the socket is closed or closing.
         """
-        if self._is_gone() or not self.writable.is_set():
+        if not self.takes_more():
             await self.until_writable()
         self.transport.write(b"".join([text_frame(payload) for payload in payloads]))
         if not self.writable.is_set():
@@ -105,18 +99,19 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
         if self._is_gone():
             raise ClientDisconnected
 
-    def write_around_at_once(self, before: bytes, shared: bytes, after: bytes, then: bytes) -> bool:
-        """Send two text messages, or tell that the socket takes none at this moment.
+    def takes_more(self) -> bool:
+        """Tell whether messages can be sent now."""
+        return self.writable.is_set() and not self._is_gone()
+
+    def write_around(self, before: bytes, shared: bytes, after: bytes, then: bytes) -> None:
+        """Send two text messages, on a socket that takes more.
 
         The first is given in three parts: the one in the middle is many sockets', and not copied.
         """
-        if self._is_gone() or not self.writable.is_set():
-            return False
         header = frame_header(len(before) + len(shared) + len(after))
         self.transport.writelines([header + before, shared, after + text_frame(then)])
         if not self.writable.is_set():
             self._account.keep(self)
-        return True
 
     def resume_writing(self) -> None:
         """Go on: the peer has read most of it."""
@@ -153,9 +148,28 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
             self._early += data
             self.transport.pause_reading()
             return
+        text = text_of(data) if self._is_between_frames() else None
+        if text is not None and len(text) <= self.config.ws_max_size:
+            self.curr_msg_data_type, self.frames = "text", [text]
+            self.send_receive_event_to_app()
+            return
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             self._refuse_handshake(self.conn.handshake_exc)
+
+    def _is_between_frames(self) -> bool:
+        """Tell whether the parser has nothing in hand: it need not see a plain frame then.
+
+        To read one takes it ten times as long.
+        """
+        conn = self.conn
+        if conn.state is not State.OPEN or conn.current_size is not None:
+            return False
+        # An empty buffer isn't enough: the parser takes the header of a frame before the rest.
+        reading: Any = conn.parser
+        while (inner := reading.gi_yieldfrom) is not None:
+            reading = inner
+        return bool(reading.gi_code is _AT_THE_BEGINNING)
 
     def _refuse_handshake(self, problem: Exception) -> None:
         """Answer a handshake that can't be read, which uvicorn doesn't notice."""
@@ -191,11 +205,14 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
             return
         if self.curr_msg_data_type == "text":
             try:
-                self.queue.put_nowait({"type": "websocket.receive", "text": data.decode()})
+                text = data.decode()
             except UnicodeDecodeError:
                 self.conn.send_close(1007, "A text message must be UTF-8")
                 self.handle_parser_exception()
                 return
+            if self.on_text is not None and self.queue.empty() and self.on_text(text):
+                return
+            self.queue.put_nowait({"type": "websocket.receive", "text": text})
         else:
             self.queue.put_nowait({"type": "websocket.receive", "bytes": data})
         if self.queue.qsize() > 1 and not self.read_paused:

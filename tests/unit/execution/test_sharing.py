@@ -5,7 +5,6 @@ import tracemalloc
 
 import pytest
 from graphql import OperationType
-from websockets.frames import Frame, Opcode
 
 from db.records import EntryKind, LogEntry, LogHead, Order, OrderItem, to_datetime
 from execution.bounded import BoundedMap
@@ -19,7 +18,6 @@ from execution.shared.answers import SharedAnswers
 from execution.shared.events import SharedEvents
 from resolvers.context import Service
 from server.websocket.raw_requests import SubscribedRequest
-from server.wire.websocket_protocol import text_frame
 from tests.support.compiled import compiled
 from tests.support.orders import FOLLOW, soup
 
@@ -130,12 +128,6 @@ async def test_screens_with_the_same_text_share_a_compiled_operation(service: Se
     operations = Operations(build_engine(), service, compiled=True)
     request = GraphQLRequest(FOLLOW, None, {})
     assert operations._select(request) is operations._select(request)
-
-
-@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 100_000])
-def test_frame_is_the_one_that_websockets_writes(size: int) -> None:
-    payload = b"x" * size
-    assert text_frame(payload) == Frame(Opcode.TEXT, payload).serialize(mask=False)
 
 
 async def test_ever_new_documents_grow_nothing(service: Service) -> None:
