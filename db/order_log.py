@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from typing import ClassVar, Self
 
+from db.cursor import encode_cursor
 from db.errors import OverloadedError, UnavailableError
 from db.reader import OrderReader
 from db.records import EntryKind, LogEntry, LogHead, Order
@@ -32,6 +33,7 @@ class OrderLog:
         self._head = head
         self._memory_max_entries = memory_max_entries
         self._newest: list[LogEntry] = []
+        self._newest_order = encode_cursor(head.epoch, 0, 0)
         # Set for good when the database turns out to be another: this process is of no use.
         self.replaced = asyncio.Event()
         self.why_replaced = ""
@@ -48,12 +50,23 @@ class OrderLog:
             up_to=head.seq,
             count=memory_max_entries,
         )
+        order = await reader.order(head.order_id, epoch=head.epoch, up_to=head.seq)
+        if order is not None:
+            log._newest_order = order.cursor
         return log
 
     @property
     def head(self) -> LogHead:
         """The newest published place: readers see everything up to it and nothing after."""
         return self._head
+
+    @property
+    def newest_order(self) -> str:
+        """The cursor of the newest published order; before the first one, that of the beginning.
+
+        Not that of the head if entries of other kinds follow.
+        """
+        return self._newest_order
 
     def append(self, entries: Sequence[LogEntry], head: LogHead) -> None:
         """Put committed entries at the end and wake every waiting reader, once."""
@@ -62,6 +75,10 @@ class OrderLog:
         self._newest.extend(entries)
         del self._newest[: -self._memory_max_entries]
         self._head = head
+        for entry in reversed(entries):
+            if entry.kind == EntryKind.ORDER_CREATED:
+                self._newest_order = entry.order.cursor
+                break
         longer, self._longer = self._longer, asyncio.Event()
         longer.set()
 

@@ -46,13 +46,18 @@ class Order(NamedTuple):
 
 
 class EntryKind(StrEnum):
-    """What an entry of the log records. Later kinds are changes of an order's state."""
+    """What an entry of the log records. Later kinds are changes of an order's state.
+
+    A reader passes over kinds that it doesn't know: while a service is upgraded, instances of the
+    next version write to the same log. What it may rely on: an entry is of an order, which was
+    created in it or before it.
+    """
 
     ORDER_CREATED = "order_created"
 
 
 class LogEntry(NamedTuple):
-    """One change. `kind` is plain text: a reader must pass over kinds that it doesn't know."""
+    """One change. `kind` is plain text, as it may be one that this version doesn't know."""
 
     seq: int
     kind: str

@@ -106,8 +106,9 @@ class SharedOrderLog(OrderLog):
     def _head_at(self, entries: Sequence[LogEntry], head: LogHead) -> LogHead:
         if entries[-1].seq == head.seq:
             return head
-        ids = (entry.order.id for entry in entries if entry.kind == EntryKind.ORDER_CREATED)
-        order_id = max(self._head.order_id, *ids)
+        # All of a page may be entries of other kinds.
+        ids = [entry.order.id for entry in entries if entry.kind == EntryKind.ORDER_CREATED]
+        order_id = max([self._head.order_id, *ids])
         return LogHead(head.epoch, entries[-1].seq, order_id, entries[-1].created_at_us)
 
     def _refuse_replaced(self, head: LogHead) -> NoReturn:

@@ -12,11 +12,16 @@ def server_time() -> datetime:
 
 
 def whereabouts(service: Service) -> dict[str, str]:
-    """Return what a screen is told unasked: the time, and the place of the newest entry.
+    """Return what a screen is told unasked: the time, the newest entry's place, the newest order's.
 
-    The head is a cursor also while the log is empty: whoever follows the orders after it misses
-    none.
+    Both are cursors also while the log is empty: whoever follows the orders after them misses none.
+    They differ if the newest entry is of another kind: a screen that follows the orders never
+    comes to such a place.
     """
     head = service.log.head
     cursor = encode_cursor(head.epoch, head.seq, head.created_at_us)
-    return {"serverTime": server_time().isoformat(), "head": cursor}
+    return {
+        "serverTime": server_time().isoformat(),
+        "head": cursor,
+        "newestOrder": service.log.newest_order,
+    }

@@ -11,6 +11,8 @@ import pytest
 
 from execution.engine import build_engine
 from tests.support.compiled import compiled
+from tests.support.databases import AnyDatabase
+from tests.support.future import append_later_entries
 from tests.support.orders import CREATE_ORDER, FOLLOW, soup_input
 from tests.support.screen import Screen, open_screen, open_socket
 from tests.support.server import ServerProcess
@@ -79,7 +81,7 @@ async def test_screen_that_starts_on_an_empty_log_does_not_miss_the_first_order(
 ) -> None:
     async with open_socket(server.socket_url) as screen:
         told = await acknowledged(screen)
-    assert set(told) == {"serverTime", "head"}
+    assert set(told) == {"serverTime", "head", "newestOrder"}
     assert is_now(told["serverTime"])
     server.data(CREATE_ORDER, input=soup_input())
     async with open_screen(server.socket_url) as screen:
@@ -90,7 +92,8 @@ async def test_screen_that_starts_on_an_empty_log_does_not_miss_the_first_order(
 async def test_acknowledgement_tells_the_newest_place(shared_server: ServerProcess) -> None:
     placed = shared_server.data(CREATE_ORDER, input=soup_input())["createOrder"]["order"]
     async with open_socket(shared_server.socket_url) as screen:
-        assert (await acknowledged(screen))["head"] == placed["cursor"]
+        told = await acknowledged(screen)
+    assert told["head"] == told["newestOrder"] == placed["cursor"]
 
 
 @pytest.fixture
@@ -101,15 +104,32 @@ def pinging_server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 async def test_ping_tells_a_screen_that_it_is_behind(pinging_server: ServerProcess) -> None:
     async with open_socket(pinging_server.socket_url) as screen:
-        shown = (await acknowledged(screen))["head"]
+        shown = (await acknowledged(screen))["newestOrder"]
         placed = pinging_server.data(CREATE_ORDER, input=soup_input())["createOrder"]["order"]
         assert shown != placed["cursor"]
         # A ping may have left before the order was placed; the ones that follow know it.
-        payload: dict[str, Any] = {"head": shown}
-        while payload["head"] == shown:
+        payload: dict[str, Any] = {"newestOrder": shown}
+        while payload["newestOrder"] == shown:
             message = json.loads(await screen.socket.recv())
             assert message["type"] == "ping"
             payload = message["payload"]
             await screen.send({"type": "pong", "payload": payload})
-        assert payload["head"] == placed["cursor"]
+        assert payload["head"] == payload["newestOrder"] == placed["cursor"]
         assert is_now(payload["serverTime"])
+
+
+async def test_screen_is_not_behind_for_what_is_no_order(
+    tmp_path: Path, database: AnyDatabase
+) -> None:
+    """Kinds that this version doesn't know move the head on, and come to no screen."""
+    with ServerProcess(tmp_path, database) as server:
+        placed = server.data(CREATE_ORDER, input=soup_input())["createOrder"]["order"]
+    append_later_entries(database, 3)
+    with ServerProcess(tmp_path, database) as server:
+        async with open_socket(server.socket_url) as screen:
+            told = await acknowledged(screen)
+            assert told["newestOrder"] == placed["cursor"] != told["head"]
+            await screen.subscribe(FOLLOW, after=told["head"])
+            await screen.settle()
+            server.data(CREATE_ORDER, input=soup_input())
+            assert [order["id"] for order in await screen.orders(1)] == ["2"]
