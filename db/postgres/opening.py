@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.database import Database
 from db.migrate import migrate
 from db.postgres.connecting import Target, check_server, name_of, postgres_url
+from db.postgres.holding import hold_tables
 from db.postgres.store import PostgresStore
 from db.postgres.tail import Tail
 from db.reader import OrderReader
@@ -89,6 +90,6 @@ async def _close(engine: AsyncEngine) -> None:
 async def _migrate(target: Target, name: str) -> None:
     engine = target.migration_engine()
     try:
-        await migrate(engine, name)
+        await migrate(engine, name, before_change=hold_tables)
     finally:
         await engine.dispose()

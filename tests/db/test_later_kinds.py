@@ -7,19 +7,24 @@ import asyncio
 import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url, text
 
+from db.migrate import migrate
+from db.postgres.connecting import Target
+from db.postgres.holding import hold_tables
 from db.records import EntryKind
 from resolvers.clock import whereabouts
 from resolvers.context import Service
 from resolvers.order_created import OrderFeed, follow_orders
 from resolvers.orders import list_orders
 from tests.conftest import OpenService
-from tests.support.databases import AnyDatabase, PostgresDatabase
-from tests.support.future import LATER_TABLES, append_later_entries
+from tests.support.databases import AnyDatabase, PostgresDatabase, writer_engine
+from tests.support.future import append_later_entries, later_migrations
 from tests.support.orders import soup
-from tests.support.waiting import DEADLINE_SECONDS
+from tests.support.waiting import DEADLINE_SECONDS, until
 
 
 async def followed(feed: OrderFeed, count: int) -> list[int]:
@@ -77,7 +82,10 @@ async def test_a_log_with_later_kinds_is_read_and_written_on(
 
 @pytest.mark.postgres
 async def test_instance_goes_on_while_the_next_version_migrates_and_writes(
-    open_service: OpenService, postgres: PostgresDatabase, caplog: pytest.LogCaptureFixture
+    open_service: OpenService,
+    postgres: PostgresDatabase,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     total = 60
     async with open_service(log_memory_max_entries=50) as service, open_service() as other:
@@ -86,8 +94,11 @@ async def test_instance_goes_on_while_the_next_version_migrates_and_writes(
         async def upgrade() -> None:
             """Write now and then more than an instance reads in one page, of other kinds only."""
             dice, loop = random.Random(1), asyncio.get_running_loop()
+            target = Target(make_url(postgres.url), prepared_statements=True)
+            engine = target.migration_engine()
+            await migrate(engine, "later", later_migrations(tmp_path), before_change=hold_tables)
+            await engine.dispose()
             with ThreadPoolExecutor(1) as later:
-                await loop.run_in_executor(later, lambda: postgres.change(*LATER_TABLES))
                 for _ in range(8):
                     count = dice.choice([1, 3, 1200])
                     await loop.run_in_executor(later, append_later_entries, postgres, count)
@@ -113,3 +124,32 @@ async def test_instance_goes_on_while_the_next_version_migrates_and_writes(
         assert len(kinds) == 2
         assert EntryKind.ORDER_CREATED in kinds
     assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
+
+
+@pytest.mark.postgres
+async def test_migration_lets_an_instance_go_on_that_has_what_it_needs(
+    service: Service, postgres: PostgresDatabase, tmp_path: Path
+) -> None:
+    """Else each would wait for the other, and PostgreSQL would end one of them."""
+    await service.writer.create_order(soup())
+
+    async def upgrade() -> None:
+        engine = Target(make_url(postgres.url), prepared_statements=True).migration_engine()
+        await migrate(engine, "later", later_migrations(tmp_path), before_change=hold_tables)
+        await engine.dispose()
+
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
+    with ThreadPoolExecutor(1) as later:
+        async with writer_engine(service).connect() as instance:
+            await instance.execution_options(isolation_level="READ COMMITTED")
+            for table in ("log_entries", "log_head", "order_items", "orders"):
+                await instance.execute(text(f"SELECT * FROM {table}"))
+                if table == "log_entries":
+                    upgrading = later.submit(asyncio.run, upgrade())
+                if table != "orders":
+                    await until(lambda: postgres.rows(waiting) != [], "the migration to wait")
+            assert not upgrading.done()
+            await instance.rollback()
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await asyncio.wrap_future(upgrading)
+    assert postgres.rows("SELECT version_num FROM alembic_version") == [("9001",)]

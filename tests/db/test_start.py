@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from app import run_service
 from db.errors import StartError
-from db.migrate import MIGRATIONS, migrate, scripts
+from db.migrate import migrate, scripts
 from db.sqlite.engines import create_migration_engine, sqlite_path
 from db.sqlite.lock import exclusive_lock
 from db.tables import metadata
@@ -19,6 +19,7 @@ from resolvers.context import Service
 from server.settings import Settings
 from tests.conftest import OpenService
 from tests.support.databases import writer_engine
+from tests.support.future import copy_of_migrations
 from tests.support.orders import soup
 
 pytestmark = pytest.mark.sqlite
@@ -28,15 +29,6 @@ def tables(sqlite_file: Path) -> set[str]:
     with closing(sqlite3.connect(sqlite_file)) as witness:
         found = witness.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         return {name for (name,) in found}
-
-
-def copy_of_migrations(tmp_path: Path) -> Path:
-    """Copy the real migrations, for a test to add one of its own."""
-    folder = tmp_path / "migrations"
-    (folder / "versions").mkdir(parents=True)
-    for file in (MIGRATIONS / "env.py", *(MIGRATIONS / "versions").glob("*.py")):
-        (folder / file.relative_to(MIGRATIONS)).write_text(file.read_text())
-    return folder
 
 
 async def test_migrations_make_the_tables_that_the_code_declares(service: Service) -> None:
@@ -49,13 +41,8 @@ async def test_migrations_make_the_tables_that_the_code_declares(service: Servic
 
 async def test_failing_migration_changes_nothing(sqlite_file: Path, tmp_path: Path) -> None:
     """The migrations are the real ones, and one more that fails half-way."""
-    folder = copy_of_migrations(tmp_path)
-    (folder / "versions" / "9001_fails.py").write_text(
-        "from alembic import op\n"
-        f"revision, down_revision = '9001', '{scripts().get_current_head()}'\n"
-        "def upgrade():\n"
-        "    op.execute('CREATE TABLE half_done (id INTEGER)')\n"
-        "    op.execute('INSERT INTO nowhere VALUES (1)')\n"
+    folder = copy_of_migrations(
+        tmp_path, "CREATE TABLE half_done (id INTEGER)", "INSERT INTO nowhere VALUES (1)"
     )
     engine = create_migration_engine(sqlite_file, busy_timeout_ms=100)
     with pytest.raises(StartError, match=r"nowhere.*Nothing was changed"):
