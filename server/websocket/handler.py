@@ -69,12 +69,13 @@ class OperationHandler(AdmittingHandler):
         screens = self.context.run.service.screens
         screens.sockets += 1
         try:
-            with self.websocket.asking_first(self._answer_at_once):
-                await super().handle()
+            self.websocket.ask_first(self._answer_at_once)
+            await super().handle()
         except asyncio.CancelledError:
             if not self._given_up:
                 raise
         finally:
+            self.websocket.ask_first(None)
             screens.sockets -= 1
             watching.cancel()
             await asyncio.wait({watching})

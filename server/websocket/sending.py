@@ -1,8 +1,8 @@
 """How messages leave on a socket."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol, cast
 
 from starlette.websockets import WebSocketDisconnect, WebSocketState
@@ -97,18 +97,10 @@ class TextAdapter(ASGIWebSocketAdapter):
         """Send a message in three parts and one after it, on a socket that takes more."""
         cast("Frames", self._frames).write_around(before, shared, after, then)
 
-    @contextmanager
-    def asking_first(self, on_text: Callable[[str], bool]) -> Iterator[None]:
-        """Let the server ask about each message as it comes: see `Frames`."""
-        frames = self._frames
-        if frames is None:
-            yield
-            return
-        frames.on_text = on_text
-        try:
-            yield
-        finally:
-            frames.on_text = None
+    def ask_first(self, on_text: Callable[[str], bool] | None) -> None:
+        """Let the server ask about each message as it comes, or no more: see `Frames`."""
+        if (frames := self._frames) is not None:
+            frames.on_text = on_text
 
     def abort(self) -> None:
         """Drop the socket with what is not sent yet, if the server can."""
