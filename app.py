@@ -42,7 +42,7 @@ from server.asgi.request_ids import RequestIds
 from server.asgi.socket_limit import SocketLimit
 from server.asgi.start_errors import PlainStartErrors
 from server.asgi.state import Run, State, state_of_run
-from server.commands import backup, migrate, tokens
+from server.commands import backup, move, tokens
 from server.environment import load_settings
 from server.health import healthz, readyz
 from server.http.fast_path import Application, FastPath
@@ -51,7 +51,7 @@ from server.logs import log_config
 from server.metrics import serve_metrics
 from server.settings import Settings
 from server.streams import keep_standard_streams
-from server.websocket.view import GraphQLSockets
+from server.websocket.endpoint import GraphQLSockets
 from server.wire.log_filter import hide_tokens
 from server.wire.server import Server, bind, server_config
 from server.wire.starting import ended_by_signals
@@ -190,7 +190,7 @@ def _parse_arguments() -> Namespace:
     subparsers = parser.add_subparsers(metavar="command")
     backup.add_commands(subparsers)
     tokens.add_commands(subparsers)
-    migrate.add_commands(subparsers)
+    move.add_commands(subparsers)
     return parser.parse_args()
 
 

@@ -17,7 +17,7 @@ from db.move.copying import move
 from db.move.source import MOVED_TABLES
 from db.tables import access_metadata, log_head, metadata
 from db.tokens import Role
-from server.commands.migrate import run_migrate_to
+from server.commands.move import run_migrate_to
 from server.settings import Settings
 from tests.support.databases import AnyDatabase, Cluster, PostgresDatabase, Rows, SqliteFile
 from tests.support.instances import Guests, first_cursor, watch
