@@ -40,8 +40,6 @@ class InStepProtocol(ReadingProtocol):
         # Read, but behind a request that is not answered yet.
         self._held = b""
         self._is_feeding = False
-        # Begun, and with an answer of uvicorn's.
-        self._has_cycle = False
         # The end of what was parsed, for an empty line that comes in two pieces.
         self._tail = b""
         self._head_bytes = self._unchunked_bytes = 0
@@ -147,7 +145,10 @@ class InStepProtocol(ReadingProtocol):
 
     def _parse(self, part: bytes, data: bytes, end: int) -> None:
         try:
-            self.read(part)
+            if self._is_known:
+                self.take_known(part)
+            else:
+                self.parser.feed_data(part)
         except httptools.HttpParserUpgrade:
             self._upgrade(data[end:])
         except httptools.HttpParserError as error:
@@ -165,11 +166,6 @@ class InStepProtocol(ReadingProtocol):
         request_id = new_request_id()
         logger.error("unexpected error", exc_info=error, extra={"request_id": request_id})
         self._answer_and_end(final_answer(500, unexpected_error(request_id), request_id))
-
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        super().on_message_begin()
-        self._has_cycle = False
 
     def begin_request(self) -> None:
         """Begin to answer a request whose head is here."""
@@ -190,9 +186,10 @@ class InStepProtocol(ReadingProtocol):
 
     def on_message_complete(self) -> None:
         """End a request."""
-        self._has_line = False
+        self._is_inside = self._has_head = self._is_known = self._has_line = False
         self._tail, self._head_bytes, self._unchunked_bytes = b"", 0, 0
-        super().on_message_complete()
+        if not self._is_upgrade:
+            self.complete_request()
 
     def _upgrade(self, rest: bytes) -> None:
         """Go on behind a head with an `Upgrade`; `rest` is what follows it in the same bytes."""

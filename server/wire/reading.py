@@ -38,6 +38,8 @@ class ReadingProtocol(AccountedProtocol):
         # Between the first byte of a request and its last one.
         self._is_inside = False
         self._has_head = self._is_upgrade = False
+        # Begun, and with an answer of uvicorn's.
+        self._has_cycle = False
         # What its head says of it; and how much of a body of that length is to come.
         self.method, self.version = b"", ""
         # What a proxy says of its client.
@@ -58,11 +60,8 @@ class ReadingProtocol(AccountedProtocol):
             self._is_repeated = head == self._newest_head
             self._newest_head = head if len(head) <= _KNOWN_MAX_BYTES else b""
 
-    def read(self, part: bytes) -> None:
-        """Parse a part of a request, or take it as the parser did when it saw the same head."""
-        if not self._is_known:
-            self.parser.feed_data(part)
-            return
+    def take_known(self, part: bytes) -> None:
+        """Take a part of a request as the parser would: it has seen the same head."""
         if self._is_inside:
             self.on_body(part)
         else:
@@ -85,7 +84,7 @@ class ReadingProtocol(AccountedProtocol):
         super().on_message_begin()
         self.waiting_since = self.loop.time()
         self._is_inside = True
-        self._is_upgrade = False
+        self._is_upgrade = self._has_cycle = False
         self.forwarding = ()
         self._length, self._codings = 0, b""
 
@@ -157,12 +156,6 @@ class ReadingProtocol(AccountedProtocol):
     def begin_request(self) -> None:
         """Begin to answer a request whose head is here."""
         super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """End a request."""
-        self._is_inside = self._has_head = self._is_known = False
-        if not self._is_upgrade:
-            self.complete_request()
 
     def complete_request(self) -> None:
         """Go on with a request whose last byte is here."""
