@@ -105,6 +105,7 @@ async def _stop_if_replaced(log: OrderLog) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+        await asyncio.wait({task})
 
 
 async def _to_graphiql(_request: Request) -> Response:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -87,10 +87,16 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take note of signals: from here on they end what runs in good order."""
+        """Take note of signals: from here on they end what runs in good order.
+
+        uvicorn would raise them again when it is done: in the midst of the event loop's end.
+        """
         with super().capture_signals():
             self._is_told_of_signals = True
-            yield
+            try:
+                yield
+            finally:
+                self._captured_signals.clear()
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is done ten times a second; twice a second, look for slow clients."""
@@ -122,20 +128,29 @@ class Server(uvicorn.Server):
             await self._drain()
         finally:  # whatever went wrong, screens must be told to come back
             await super().shutdown(sockets)
+            # After a second Ctrl+C uvicorn would leave the database open.
+            if not self.lifespan.shutdown_event.is_set():
+                await self.lifespan.shutdown()
 
     def run_until_stopped(self, sockets: Sequence[socket.socket]) -> None:
         """Serve until SIGTERM or SIGINT; a graceful stop leaves the exit status 0."""
 
-        def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            # An exception would be raised wherever the program is: in the midst of an import, or
+            # of the end, which then never comes, or comes with a traceback.
             if not self._is_told_of_signals:
-                os._exit(0)  # nothing is open, and an exception may be swallowed where it is raised
-            raise SystemExit(0)
+                os._exit(0)  # nothing is open
 
         _take_all_descriptors()
-        # uvicorn raises the signal again when it is done; the default would end us with 143.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
+        _handle_signals(stop)
         self.run(sockets=list(sockets))
+        # Python's own end puts the default back in the place of a handler, which ends with 143.
+        _handle_signals(signal.SIG_IGN)
+
+
+def _handle_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)
 
 
 def _take_all_descriptors() -> None:

@@ -166,6 +166,25 @@ async def test_stops_in_time_although_a_request_never_ends(server: ServerProcess
     del reader
 
 
+@pytest.mark.sqlite
+@pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
+def test_is_told_many_times_and_ends_once(
+    again: signal.Signals, tmp_path: Path, sqlite_file: Path
+) -> None:
+    """An impatient Ctrl+C, or a supervisor's: it ends as after one, with all in the database."""
+    server = ServerProcess(tmp_path, SqliteFile(sqlite_file))
+    process = server.spawn()  # the real one: Python's own end is a part of the end
+    wait_until(server.is_ready, "the server to be ready")
+    server.data(CREATE_ORDER, input=soup_input())
+    server.http.close()
+    while process.poll() is None:
+        process.send_signal(again)
+    assert process.wait() == 0, server.log
+    assert "Finished server process" in server.log
+    assert "Traceback" not in server.log
+    assert_checkpointed(server.database)
+
+
 def refuses_what_follows_an_upgrade(port: int) -> None:
     """uvicorn's own parser takes it for a request: the connection ends with the answer before."""
     another = b"GET /graphql?query={smuggled:__typename} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
