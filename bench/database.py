@@ -12,10 +12,13 @@ from db.cursor import encode_cursor
 _NUMBERS = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < :count)"
 # Order `n` is that of table `n % PREPARED_ORDERS`, placed a millisecond after the one before.
 _FILL = (
-    f"{_NUMBERS} INSERT INTO orders SELECT n, n, n % :tables, :start + n * 1000, NULL FROM n",  # noqa: S608
-    f"{_NUMBERS} INSERT INTO order_items SELECT n.n, m.position, m.name, m.quantity "  # noqa: S608
+    f"{_NUMBERS} INSERT INTO orders (id, seq, table_name, created_at_us, closed_seq) "  # noqa: S608
+    "SELECT n, n, n % :tables, :start + n * 1000, n FROM n",
+    f"{_NUMBERS} INSERT INTO order_items (order_id, position, name, quantity) "  # noqa: S608
+    "SELECT n.n, m.position, m.name, m.quantity "
     "FROM n JOIN menu AS m ON m.table_number = n.n % :tables",
-    f"{_NUMBERS} INSERT INTO log_entries SELECT n, 'order_created', n, :start + n * 1000 FROM n",  # noqa: S608
+    f"{_NUMBERS} INSERT INTO log_entries (seq, kind, order_id, created_at_us) "  # noqa: S608
+    "SELECT n, 'order_created', n, :start + n * 1000 FROM n",
     "UPDATE log_head SET last_seq = :count, last_order_id = :count",
 )
 

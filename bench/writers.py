@@ -24,8 +24,8 @@ from bench.systems import ROOT
 from db.database import Database, nothing_to_do
 from db.opening import open_database
 from db.order_log import OrderLog
-from db.records import LogEntry, LogHead, NewOrder, OrderItem
-from db.store import Store, Stored
+from db.records import LogEntry, LogHead, NewItem, NewOrder
+from db.store import Request, Store, Stored
 from db.writer import Writer
 from server.settings import Settings
 
@@ -46,7 +46,7 @@ _COMMIT_AND_HINT = f"WITH moved AS ({_COMMIT} RETURNING id) SELECT pg_notify('lo
 def new_order(number: int) -> NewOrder:
     """Return what table `number` orders, validated."""
     order = order_of(number)
-    return NewOrder(order["table"], tuple(OrderItem(**item) for item in order["items"]))
+    return NewOrder(order["table"], tuple(NewItem(**item) for item in order["items"]))
 
 
 class TimedStore:
@@ -58,13 +58,13 @@ class TimedStore:
         self.seconds = 0.0
         self._store = store
 
-    async def store(self, new: Sequence[NewOrder], published: LogHead) -> Stored:
+    async def store(self, requests: Sequence[Request], published: LogHead) -> Stored:
         """Store a batch: see `Store`."""
         start = perf_counter()
-        stored = await self._store.store(new, published)
+        stored = await self._store.store(requests, published)
         self.seconds += perf_counter() - start
         self.batches += 1
-        self.orders += len(new)
+        self.orders += len(requests)
         return stored
 
 

@@ -111,14 +111,24 @@ class OrderLog:
             epoch=self._head.epoch, after=after, up_to=self._head.seq, count=count
         )
 
+    def in_memory(self, after: int) -> list[LogEntry] | None:
+        """Return every entry after a place; None if some are not in memory."""
+        start = after - (self._head.seq - len(self._newest))
+        return self._newest[start:] if start >= 0 else None
+
     def newest_orders(self, *, newer_than: int, count: int) -> list[Order] | None:
-        """Return up to `count` orders after a place, newest first; None if memory lacks some."""
+        """Return up to `count` orders after a place, newest first; None if memory lacks some.
+
+        Each as it is now: what has changed it since is in memory too.
+        """
         orders: list[Order] = []
+        now: dict[int, Order] = {}
         for entry in reversed(self._newest):
             if entry.seq <= newer_than or len(orders) == count:
                 return orders
+            order = now.setdefault(entry.order.id, entry.order)
             if entry.kind == EntryKind.ORDER_CREATED:
-                orders.append(entry.order)
+                orders.append(order)
         reaches_back = self._head.seq - len(self._newest) <= newer_than
         return orders if reaches_back or len(orders) == count else None
 

@@ -10,25 +10,46 @@ from contextlib import asynccontextmanager, contextmanager
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Select, Subquery, bindparam, select
+import orjson
+from sqlalchemy import Select, Subquery, bindparam, func, or_, select
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.cursor import encode_cursor
 from db.driver_errors import DRIVER_ERRORS
 from db.errors import OverloadedError, UnavailableError
-from db.records import LogEntry, LogHead, Order, OrderItem, to_datetime
+from db.lifecycle.texts import apply_state, decode_detail, placed_items, placed_state
+from db.records import LogEntry, LogHead, NewItem, Order, to_datetime
 from db.tables import log_entries, log_head, order_items, orders
 from db.turns import in_turns
 
 _ROWS_AT_ONCE = 1000
+_NEVER = 2**62
 
-_ORDER_COLUMNS = (orders.c.id, orders.c.seq, orders.c.table_name, orders.c.created_at_us)
+# An order as it was placed, its state as of now, and whether that is from before there were states.
+_ORDER_COLUMNS = (
+    orders.c.id,
+    orders.c.seq,
+    func.coalesce(orders.c.placed_table, orders.c.table_name).label("placed"),
+    orders.c.created_at_us,
+    orders.c.note,
+    orders.c.adds_to,
+    orders.c.state,
+    orders.c.closed_seq,
+)
+_ITEM_COLUMNS = tuple(column for column in order_items.c if not column.primary_key)
+_ITEMS_FROM = len(_ORDER_COLUMNS)
+_CONTENT_FROM = _ITEMS_FROM + 2
+_ITEMS_TO = _ITEMS_FROM + len(_ITEM_COLUMNS)
+_STATE = 6
+_PLAIN = (None,) * (_ITEMS_TO - _CONTENT_FROM)
 _BETWEEN = (orders.c.seq > bindparam("newer_than"), orders.c.seq < bindparam("older_than"))
 
 
 def _with_items(page: Subquery) -> Select[Any]:
-    return select(page, order_items.c.name, order_items.c.quantity).join(
+    own = [page.c[column.name] for column in _ORDER_COLUMNS]
+    more = [column for column in page.c if column.name not in {each.name for each in own}]
+    return select(*own, *_ITEM_COLUMNS, *more).join(
         order_items, order_items.c.order_id == page.c.id
     )
 
@@ -44,25 +65,24 @@ def _page_statement(*, of_table: bool, newest_first: bool) -> Select[Any]:
     )
 
 
-def _entries_statement() -> Select[Any]:
-    page = (
-        select(log_entries)
-        .where(
-            log_entries.c.seq > bindparam("after"),
-            log_entries.c.seq <= bindparam("up_to"),
-        )
-        .order_by(log_entries.c.seq)
-        .limit(bindparam("count"))
-        .subquery("entry")
+def _entries_statement(*, of_order: bool = False) -> Select[Any]:
+    entries = select(log_entries).where(
+        log_entries.c.seq > bindparam("after"),
+        log_entries.c.seq <= bindparam("up_to"),
     )
+    if of_order:
+        entries = entries.where(log_entries.c.order_id == bindparam("id"))
+    page = entries.order_by(log_entries.c.seq).limit(bindparam("count")).subquery("entry")
     return (
         select(
             *(column.label(f"order_{column.name}") for column in _ORDER_COLUMNS),
-            order_items.c.name,
-            order_items.c.quantity,
+            *_ITEM_COLUMNS,
             page.c.seq.label("entry_seq"),
             page.c.kind,
-            page.c.created_at_us,
+            page.c.created_at_us.label("entry_at_us"),
+            page.c.state.label("entry_state"),
+            page.c.detail,
+            page.c.token_id,
         )
         .join_from(page, orders, orders.c.id == page.c.order_id)
         .join(order_items, order_items.c.order_id == orders.c.id)
@@ -79,6 +99,7 @@ _PAGES = {
 _ANY = select(orders.c.id).where(*_BETWEEN).limit(1)
 _ANY_OF_TABLE = _ANY.where(orders.c.table_name == bindparam("table"))
 _ENTRIES = _entries_statement()
+_HISTORY = _entries_statement(of_order=True)
 _HEAD = select(
     log_head.c.epoch,
     log_head.c.last_seq,
@@ -94,6 +115,11 @@ _ORDER = _with_items(
     .where(orders.c.id == bindparam("id"), orders.c.seq <= bindparam("up_to"))
     .subquery("one")
 ).order_by(order_items.c.position)
+_BY_ID = _with_items(
+    select(*_ORDER_COLUMNS)
+    .where(orders.c.id.in_(bindparam("ids", expanding=True)))
+    .subquery("given")
+).order_by("id", order_items.c.position)
 _BY_KEY = _with_items(
     select(*_ORDER_COLUMNS, orders.c.idempotency_key)
     .where(orders.c.idempotency_key.in_(bindparam("keys", expanding=True)))
@@ -101,16 +127,74 @@ _BY_KEY = _with_items(
 ).order_by("id", order_items.c.position)
 
 
-def _to_orders(rows: Iterable[Any], epoch: bytes) -> Iterator[tuple[Any, Order]]:
-    """Group rows (order columns, then name and quantity) into orders, each with its first row."""
+def _open_statement(*, of_station: bool) -> Select[Any]:
+    """Select the oldest open orders; of a station, those with a line of it or of every station."""
+    page = select(*_ORDER_COLUMNS).where(*_BETWEEN, orders.c.closed_seq.is_(None))
+    if of_station:
+        at_station = select(order_items.c.order_id).where(
+            order_items.c.order_id == orders.c.id,
+            or_(order_items.c.station.is_(None), order_items.c.station == bindparam("station")),
+        )
+        page = page.where(at_station.exists())
+    rows = page.order_by(orders.c.seq).limit(bindparam("count")).subquery("page")
+    return _with_items(rows).order_by(rows.c.seq, order_items.c.position)
+
+
+_OPEN = {of_station: _open_statement(of_station=of_station) for of_station in (False, True)}
+_READY_OF_OPEN = (
+    select(orders.c.id, orders.c.seq)
+    .where(*_BETWEEN, orders.c.closed_seq.is_(None), orders.c.created_at_us < bindparam("before"))
+    .order_by(orders.c.seq)
+    .limit(bindparam("count"))
+)
+
+
+def _placed(rows: Iterable[Any], epoch: bytes) -> Iterator[tuple[Any, Order]]:
+    """Group rows (an order's columns, then an item's) into orders as they were placed."""
     for _, group in groupby(rows, key=lambda row: row[0]):
         lines = list(group)
         first = lines[0]
-        order_id, seq, table, created_at_us = first[:4]
-        items = tuple(OrderItem(line.name, line.quantity) for line in lines)
-        created_at = to_datetime(created_at_us)
+        order_id, seq, table, created_at_us, note, adds_to, _, closed_seq = first[:_ITEMS_FROM]
+        before_states = closed_seq == seq
+        at = to_datetime(created_at_us)
+        items = placed_items(map(_content, lines), at, before_states=before_states)
         cursor = encode_cursor(epoch, seq, created_at_us)
-        yield first, Order(order_id, seq, table, items, created_at, cursor)
+        state = placed_state(items, before_states=before_states)
+        yield (
+            first,
+            Order(
+                *(order_id, seq, table, items, at, cursor, note, adds_to, 1, state),
+                before_states=before_states,
+            ),
+        )
+
+
+def _content(row: Any) -> NewItem:
+    if row[_CONTENT_FROM:_ITEMS_TO] == _PLAIN:
+        return NewItem(*row[_ITEMS_FROM:_CONTENT_FROM])
+    name, quantity, modifiers, alert, station, course, seat, held = row[_ITEMS_FROM:_ITEMS_TO]
+    texts = tuple(orjson.loads(modifiers)) if modifiers else ()
+    return NewItem(name, quantity, texts, alert, station, course, seat, bool(held))
+
+
+def _to_orders(rows: Iterable[Any], epoch: bytes) -> Iterator[tuple[Any, Order]]:
+    """Group rows into orders as they are now, each with its first row."""
+    for first, order in _placed(rows, epoch):
+        state = first[_STATE]
+        yield first, order if state is None else apply_state(order, state)
+
+
+def _to_entries(rows: Iterable[Any], epoch: bytes) -> Iterator[LogEntry]:
+    """Group rows into entries, each with its order as of then."""
+    for _, lines in groupby(rows, key=lambda row: row.entry_seq):
+        for first, order in _placed(lines, epoch):
+            entry = LogEntry(first.entry_seq, first.kind, order, first.entry_at_us)
+            if first.entry_state is not None:
+                entry = entry._replace(order=apply_state(order, first.entry_state))
+            if first.detail is not None:
+                about, by, reason = decode_detail(first.detail, first.token_id)
+                entry = entry._replace(lines=about, by=by, reason=reason)
+            yield entry
 
 
 async def read_head(connection: AsyncConnection) -> LogHead:
@@ -134,11 +218,15 @@ async def read_entries(
 ) -> list[LogEntry]:
     """Return up to `count` entries of the log in order, `after` exclusive, `up_to` not."""
     rows = await connection.execute(_ENTRIES, {"after": after, "up_to": up_to, "count": count})
-    return [
-        LogEntry(first.entry_seq, first.kind, order, first.created_at_us)
-        for _, lines in groupby(rows, key=lambda row: row.entry_seq)
-        for first, order in _to_orders(lines, epoch)
-    ]
+    return list(_to_entries(rows, epoch))
+
+
+async def read_orders(
+    connection: AsyncConnection, ids: Sequence[int], epoch: bytes
+) -> dict[int, Order]:
+    """Return the stored orders that have one of these ids, as they are now."""
+    rows = await connection.execute(_BY_ID, {"ids": ids})
+    return {order.id: order for _, order in _to_orders(rows, epoch)}
 
 
 def _nothing() -> None:
@@ -188,6 +276,33 @@ class OrderReader:
             return [order for _, order in _to_orders(rows, epoch)]
         # Two hundred orders of a hundred items are 20,000 rows.
         return [order async for _, order in in_turns(_to_orders(rows, epoch))]
+
+    async def open_orders(
+        self, *, epoch: bytes, newer_than: int, up_to: int, station: str | None, count: int
+    ) -> list[Order]:
+        """Return up to `count` open orders after a place, oldest first, as they are now."""
+        rows = await self._rows(
+            _OPEN[station is not None],
+            newer_than=newer_than,
+            older_than=up_to + 1,
+            count=count,
+            **({} if station is None else {"station": station}),
+        )
+        return [order async for _, order in in_turns(_to_orders(rows, epoch))]
+
+    async def open_before(
+        self, at_us: int, *, newer_than: int, count: int
+    ) -> list[tuple[int, int]]:
+        """Return ids and places of up to `count` open orders placed before a time, oldest first."""
+        rows = await self._rows(
+            _READY_OF_OPEN, newer_than=newer_than, older_than=_NEVER, before=at_us, count=count
+        )
+        return [(row.id, row.seq) for row in rows]
+
+    async def history(self, order_id: int, *, epoch: bytes, up_to: int) -> list[LogEntry]:
+        """Return all entries of an order, in order."""
+        rows = await self._rows(_HISTORY, id=order_id, after=0, up_to=up_to, count=_NEVER)
+        return [entry async for entry in in_turns(_to_entries(rows, epoch))]
 
     async def any_order(self, *, newer_than: int, older_than: int, table: str | None) -> bool:
         """Tell whether there is an order between two places, both exclusive."""

@@ -5,21 +5,25 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from db.errors import IdempotencyKeyReusedError
+from db.lifecycle.changes import Change, Outcome
 from db.records import LogEntry, LogHead, NewOrder, Order
+
+Request = NewOrder | Change
+Result = Order | IdempotencyKeyReusedError | Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What each order of a batch came to, and the parts of the log that are to be published."""
+    """What each request of a batch came to, and the parts of the log that are to be published."""
 
-    outcomes: Sequence[Order | IdempotencyKeyReusedError]
+    outcomes: Sequence[Result]
     unpublished: Sequence[tuple[Sequence[LogEntry], LogHead]]
 
 
 class Store(Protocol):
     """A database that numbers and stores batches. For the writer's task only."""
 
-    async def store(self, new: Sequence[NewOrder], published: LogHead) -> Stored:
+    async def store(self, requests: Sequence[Request], published: LogHead) -> Stored:
         """Store a batch in one transaction, or nothing of it.
 
         `published` is the head of this process's log. Raises `UnavailableError` if the database

@@ -29,7 +29,12 @@ def _key_column(*args: Any) -> Column[int]:
 
 
 class OrderRow(SQLModel, table=True):
-    """An order. `seq` repeats its creation entry's number so that paging needs no join."""
+    """An order. `seq` repeats its creation entry's number so that paging needs no join.
+
+    `table_name`, `version` and `state` are as of now (no state: as it was placed; see
+    `db.lifecycle.texts`), `placed_table` is where it was placed, if it was moved. `closed_seq` is
+    the entry that closed it; its own `seq` if it was placed before there were states.
+    """
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -43,6 +48,12 @@ class OrderRow(SQLModel, table=True):
             sqlite_where=text("idempotency_key IS NOT NULL"),
             postgresql_where=text("idempotency_key IS NOT NULL"),
         ),
+        Index(
+            "ix_orders_open_seq",
+            "seq",
+            sqlite_where=text("closed_seq IS NULL"),
+            postgresql_where=text("closed_seq IS NULL"),
+        ),
     )
 
     id: int = Field(sa_column=_key_column())
@@ -50,10 +61,19 @@ class OrderRow(SQLModel, table=True):
     table_name: str
     created_at_us: int = Field(sa_type=BigInt)
     idempotency_key: str | None = None
+    note: str | None = None
+    adds_to: int | None = Field(default=None, sa_type=BigInt)
+    version: int = Field(sa_column=Column(Integer, nullable=False, server_default="1"))
+    state: str | None = None
+    placed_table: str | None = None
+    closed_seq: int | None = Field(default=None, sa_type=BigInt)
 
 
 class OrderItemRow(SQLModel, table=True):
-    """One line of an order; `position` counts from 0 in the order given."""
+    """One line of an order; `position` counts from 0 in the order given.
+
+    `modifiers` is a JSON list of texts; `held` is 1 or null.
+    """
 
     __tablename__ = "order_items"
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -62,17 +82,31 @@ class OrderItemRow(SQLModel, table=True):
     position: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     name: str
     quantity: int
+    modifiers: str | None = None
+    alert: str | None = None
+    station: str | None = None
+    course: int | None = None
+    seat: int | None = None
+    held: int | None = None
 
 
 class LogEntryRow(SQLModel, table=True):
-    """One entry of the order log: what happened, to which order, when."""
+    """One entry of the order log: what happened, to which order, when.
+
+    Of a change also the order's whole `state` after it and a `detail` (see `db.lifecycle.texts`),
+    and the token that made it.
+    """
 
     __tablename__ = "log_entries"
+    __table_args__ = (Index("ix_log_entries_order_id_seq", "order_id", "seq"),)
 
     seq: int = Field(sa_column=_key_column())
     kind: str
     order_id: int = Field(sa_column=Column(BigInt, ForeignKey("orders.id"), nullable=False))
     created_at_us: int = Field(sa_type=BigInt)
+    state: str | None = None
+    detail: str | None = None
+    token_id: str | None = None
 
 
 class LogHeadRow(SQLModel, table=True):

@@ -1,7 +1,8 @@
-"""The writer: the one task that commits. Orders that arrive during a commit form the next batch.
+"""The writer: the one task that commits. What arrives during a commit forms the next batch.
 
-It numbers, stores and publishes, then answers. A caller that is cancelled while it waits changes
-nothing: its order is stored and every screen sees it, because publishing is not the caller's.
+It numbers, stores and publishes, then answers: orders and changes of orders, each seeing those
+before it. A caller that is cancelled while it waits changes nothing: its order is stored and every
+screen sees it, because publishing is not the caller's.
 """
 
 import asyncio
@@ -10,24 +11,27 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError
 
 from db.errors import OverloadedError, UnavailableError
+from db.lifecycle.changes import Change, Outcome
 from db.order_log import OrderLog
 from db.records import NewOrder, Order
 from db.stats import WriterStats
-from db.store import Store
+from db.store import Request, Result, Store
 
 logger = logging.getLogger("bistro92.writer")
 
 _NOT_STORED = "The order could not be stored. Try again shortly, with its idempotency key."
+_NOT_CHANGED = "The change could not be stored. Try again shortly."
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    order: NewOrder
-    answer: asyncio.Future[Order]
+    request: Request
+    answer: asyncio.Future[Result]
 
 
 class Writer:
@@ -85,14 +89,25 @@ class Writer:
         the order is not acknowledged then, and must be sent again. (A commit that fails in its last
         step, the disk's own, may turn out to have succeeded after a crash.)
         """
+        return cast("Order", await self._enqueue(order))
+
+    async def change_order(self, change: Change) -> Outcome:
+        """Change an order; return what came of it when that is on disk and published.
+
+        What is so already, or is refused, writes nothing. Cancelling this call does not cancel the
+        change. Raises what `create_order` raises; the same change can be sent again then.
+        """
+        return cast("Outcome", await self._enqueue(change))
+
+    def _enqueue(self, request: Request) -> asyncio.Future[Result]:
         if not self.alive:
             raise UnavailableError("The service is stopping. Try again shortly.")
         if len(self._waiting) >= self._queue_max_orders:
             raise OverloadedError("Too many orders are waiting. Try again shortly.")
-        waiting = _Waiting(order, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(request, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._wake.set()
-        return await waiting.answer
+        return waiting.answer
 
     async def close(self) -> None:
         """Accept no more orders, commit and answer those that wait, and end."""
@@ -127,7 +142,7 @@ class Writer:
         """Store a batch, publish it and answer its callers; never raises: the writer goes on."""
         began = time.perf_counter()
         try:
-            stored = await self._store.store([waiting.order for waiting in batch], self._log.head)
+            stored = await self._store.store([waiting.request for waiting in batch], self._log.head)
         except Exception as error:
             self.stats.failed_batches += 1
             await self._process_failed(batch, error)
@@ -144,9 +159,8 @@ class Writer:
     async def _process_failed(self, batch: Sequence[_Waiting], error: Exception) -> None:
         if _is_unavailable(error):
             self._note_failure(error)
-            unavailable = UnavailableError(_NOT_STORED)
             for waiting in (*batch, *self._give_up_if_closing()):
-                _answer(waiting, unavailable)
+                _answer(waiting, _not_stored(waiting.request))
         elif len(batch) == 1:
             self._note_recovery()  # the database answers: it is this order that it refuses
             _answer(batch[0], error)
@@ -160,7 +174,7 @@ class Writer:
             if self._failing:
                 # The database is gone now: don't let each of the others wait for its timeout.
                 for left in batch[number + 1 :]:
-                    _answer(left, UnavailableError(_NOT_STORED))
+                    _answer(left, _not_stored(left.request))
                 return
 
     def _give_up_if_closing(self) -> list[_Waiting]:
@@ -180,7 +194,11 @@ class Writer:
         self._failing = False
 
 
-def _answer(waiting: _Waiting, outcome: Order | Exception) -> None:
+def _not_stored(request: Request) -> UnavailableError:
+    return UnavailableError(_NOT_STORED if isinstance(request, NewOrder) else _NOT_CHANGED)
+
+
+def _answer(waiting: _Waiting, outcome: Result | Exception) -> None:
     if waiting.answer.done():  # the caller was cancelled; its order stands
         return
     if isinstance(outcome, Exception):

@@ -18,8 +18,8 @@ from db.errors import (
 )
 from db.stats import rejections
 from execution.codes import Code
+from resolvers.context import ForbiddenError
 from resolvers.validation import BadUserInputError
-from schema.roles import ForbiddenError
 
 logger = logging.getLogger("bistro92.errors")
 

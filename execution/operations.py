@@ -142,7 +142,9 @@ class Operations:
         begun = await subscribe_generic(
             engine, operation.document, operation.name, variables, context
         )
-        return begun if isinstance(begun, Response) else GenericFeed(begun, context.request_id)
+        if isinstance(begun, Response):
+            return begun
+        return GenericFeed(engine, operation.document, operation.name, variables, context, begun)
 
     def _select(self, request: GraphQLRequest) -> Operation:
         """Return the operation that a request asks for; raises `_InvalidOperationError`."""

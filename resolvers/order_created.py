@@ -24,6 +24,11 @@ class OrderFeed:
         # Moves on when a page has been sent, so that a stuck screen is seen to be behind.
         self.place = after
 
+    @staticmethod
+    def value_of(entry: LogEntry) -> Order:
+        """Return what an event is in the schema."""
+        return entry.order
+
     async def pages(self) -> AsyncGenerator[Sequence[LogEntry]]:
         """Yield the creations of orders, some at once; never nothing."""
         self._screens.following.add(self)

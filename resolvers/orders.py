@@ -1,6 +1,5 @@
 """`order` and `orders`: read orders back, newest first, by place in the log."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,10 +8,7 @@ from db.records import LogHead, Order
 from resolvers.context import Service
 from resolvers.limits import PAGE_DEFAULT_ORDERS
 from resolvers.places import find_place
-from resolvers.validation import BadUserInputError, validate_count, validate_table
-
-# No more digits than an id can have: a longer number doesn't fit the database's integers.
-_ORDER_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+from resolvers.validation import BadUserInputError, order_id_of, validate_count, validate_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +48,12 @@ class OrderConnection:
 
 async def get_order(service: Service, order_id: str) -> Order | None:
     """Return one order; None if there is none, or the text can't be an id."""
-    if not _ORDER_ID.fullmatch(order_id):
+    known_id = order_id_of(order_id)
+    if known_id is None:
         return None
     await service.log.refresh()
     head = service.log.head
-    return await service.reader.order(int(order_id), epoch=head.epoch, up_to=head.seq)
+    return await service.reader.order(known_id, epoch=head.epoch, up_to=head.seq)
 
 
 async def list_orders(

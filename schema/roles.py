@@ -23,16 +23,11 @@ from graphql import (
 )
 from strawberry.types.field import StrawberryField
 
-from db.errors import Bistro92Error
 from db.tokens import Role
-from resolvers.context import Context
+from resolvers.context import Context, ForbiddenError
 
 _METADATA_KEY = "roles"
 EVERY_ROLE = frozenset(Role)
-
-
-class ForbiddenError(Bistro92Error):
-    """The caller's role may not use this field."""
 
 
 def allowed_to(*roles: Role) -> Mapping[str, frozenset[Role]]:

@@ -14,7 +14,7 @@ import asyncpg
 
 from db.driver_errors import DRIVER_ERRORS
 from db.errors import Bistro92Error
-from db.postgres.store import CHANNEL
+from db.postgres.deciding import CHANNEL
 from db.shared_order_log import SharedOrderLog
 
 logger = logging.getLogger("bistro92.tail")

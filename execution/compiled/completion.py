@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphql import (
+    GraphQLEnumType,
     GraphQLField,
     GraphQLLeafType,
     GraphQLList,
@@ -73,6 +74,10 @@ def _compile_leaf(kind: GraphQLLeafType) -> Completer:
         return coerced
 
     # The values that nearly always come take a shorter way to the same result.
+    if isinstance(kind, GraphQLEnumType):
+        names = {kind.coerce_input_value(name): name for name in kind.values}
+        member = type(next(iter(names)))
+        return lambda value: names[value] if type(value) is member else complete(value)
     if kind.name in ("String", "Boolean"):
         plain = str if kind.name == "String" else bool
         return lambda value: value if type(value) is plain else complete(value)

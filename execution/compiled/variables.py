@@ -5,6 +5,7 @@ from typing import Any
 
 from graphql import (
     GraphQLBoolean,
+    GraphQLEnumType,
     GraphQLFloat,
     GraphQLID,
     GraphQLInputObjectType,
@@ -12,6 +13,7 @@ from graphql import (
     GraphQLInt,
     GraphQLList,
     GraphQLNonNull,
+    GraphQLScalarType,
     GraphQLSchema,
     GraphQLString,
     OperationDefinitionNode,
@@ -20,6 +22,7 @@ from graphql import (
 )
 from graphql.execution.values import get_variable_values
 from graphql.type import is_required_input_field
+from graphql.utilities.coerce_input_value import coerce_default_value
 
 from execution.compiled.boundary import DeviationError, NotCoveredError
 
@@ -67,8 +70,12 @@ def _compile_present(kind: Any) -> Coercer:
         return _compile_list(compile_coercer(kind.of_type))
     if isinstance(kind, GraphQLInputObjectType):
         return _compile_input_object(kind)
+    if isinstance(kind, GraphQLEnumType):
+        return _compile_enum(kind)
     if kind.name in _LEAVES:
         return _LEAVES[kind.name]
+    if kind.name == "DateTime":
+        return _compile_text(kind)
     raise NotCoveredError(f"input type {kind}")
 
 
@@ -81,19 +88,47 @@ def _compile_list(item: Coercer) -> Coercer:
     return coerce
 
 
+def _compile_text(kind: GraphQLScalarType) -> Coercer:
+    """Let a scalar read a text; what it refuses graphql-core says."""
+
+    def coerce(value: Any) -> Any:
+        if type(value) is not str:
+            raise DeviationError
+        return kind.coerce_input_value(value)
+
+    return coerce
+
+
+def _compile_enum(kind: GraphQLEnumType) -> Coercer:
+    members = {name: kind.coerce_input_value(name) for name in kind.values}
+
+    def coerce(value: Any) -> Any:
+        member = members.get(value) if type(value) is str else None
+        if member is None:
+            raise DeviationError
+        return member
+
+    return coerce
+
+
 def _compile_input_object(kind: GraphQLInputObjectType) -> Coercer:
-    if kind.is_one_of or any(has_default(field) for field in kind.fields.values()):
+    if kind.is_one_of:
         raise NotCoveredError(f"input type {kind}")
     fields = [
         (name, compile_coercer(field.type), is_required_input_field(field))
         for name, field in kind.fields.items()
     ]
     names = kind.fields.keys()
+    defaults = {
+        name: coerce_default_value(field)
+        for name, field in kind.fields.items()
+        if has_default(field)
+    }
 
     def coerce(value: Any) -> Any:
         if type(value) is not dict or not value.keys() <= names:
             raise DeviationError
-        coerced = {}
+        coerced = defaults.copy()
         for name, coerce_field, required in fields:
             if name in value:
                 coerced[name] = coerce_field(value[name])

@@ -4,7 +4,9 @@ An event depends on the entry and on the compiled selection, not on the screen. 
 the first screen that needs it and kept, bounded by size, for the others.
 """
 
-from db.records import LogEntry
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
 from execution import encoding
 from execution.bounded import BoundedMap
 from execution.compiled.operation import RootField
@@ -17,6 +19,17 @@ _OVERHEAD_BYTES = 320
 _Key = tuple[RootField, int]
 
 
+class Event(Protocol):
+    """Something at a place in the log."""
+
+    @property
+    def seq(self) -> int:
+        """A number that no other event of the same field has."""
+
+
+E = TypeVar("E", bound=Event)
+
+
 class SharedEvents:
     """Encoded events by selection and place in the log, the oldest given up first."""
 
@@ -26,12 +39,12 @@ class SharedEvents:
             size_of=lambda _, response: len(response) + _OVERHEAD_BYTES,
         )
 
-    def response(self, field: RootField, entry: LogEntry) -> bytes:
+    def response(self, field: RootField, event: E, value_of: Callable[[E], Any]) -> bytes:
         """Return the JSON of an event's response; raises what completing the event raises."""
-        key = (field, entry.seq)
+        key = (field, event.seq)
         response = self._events.get(key)
         if response is None:
-            data = {field.key: field.complete(entry.order)}
+            data = {field.key: field.complete(value_of(event))}
             response = encoding.trimmed(encoding.encode({"data": data}))
             self._events.keep(key, response)
         return response

@@ -74,7 +74,7 @@ class Access:
         token = self._tokens.verify(authorization[len(_BEARER) :].strip(b" ").decode("latin-1"))
         if token is None:
             return None
-        caller = Caller(token.role, token.id)
+        caller = Caller(token.role, token.id, token.name)
         if len(authorization) <= _VERIFIED_MAX_BYTES:
             self._verified.keep(authorization, caller)
         return caller

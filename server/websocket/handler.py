@@ -20,7 +20,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import Messag
 from execution import encoding
 from execution.codes import Code, Stage
 from execution.errors import describe
-from execution.feeds import FeedEndedError
+from execution.feeds import Feed, FeedEndedError
 from execution.response import Response, unexpected
 from resolvers.clock import whereabouts
 from server.asgi.state import State
@@ -59,6 +59,7 @@ class OperationHandler(AdmittingHandler):
         self._rules = rules
         # Operations that have ended, and whose last messages wait to be sent.
         self._ending = 0
+        self._feeds: dict[SocketOperation, Feed] = {}
 
     async def handle(self) -> None:
         """Serve the socket until either side ends it."""
@@ -102,9 +103,17 @@ class OperationHandler(AdmittingHandler):
                 serving.cancel()
 
     async def _ping(self) -> None:
-        if self.connection_acknowledged:
-            payload = dict[str, object](whereabouts(self.context.run.service))
-            await self.send_message({"type": "ping", "payload": payload})
+        if not self.connection_acknowledged:
+            return
+        # At one moment: a screen that follows changes has then come to the head that it is told.
+        progress = [(each, feed, feed.progress()) for each, feed in self._feeds.items()]
+        payload = dict[str, object](whereabouts(self.context.run.service))
+        for operation, feed, event in progress:
+            if event is not None:
+                text = b"%b%b}" % (_next_head(operation.id), await feed.response(event))
+                if not operation.completed:
+                    await self.websocket.send_texts([text])
+        await self.send_message({"type": "ping", "payload": payload})
 
     def _answer_at_once(self, text: str) -> bool:
         """Answer an operation as soon as it is read if its answer is known; tell whether it was.
@@ -232,6 +241,7 @@ class OperationHandler(AdmittingHandler):
             return
         head = _next_head(operation.id)
         await self.websocket.until_writable()  # before there is a page to keep
+        self._feeds[operation] = begun
         try:
             async with aclosing(begun.pages()) as pages:
                 async for page in pages:
@@ -240,6 +250,8 @@ class OperationHandler(AdmittingHandler):
             await self._end(operation, _final(operation.id, ended.response))
         else:
             await self._end(operation, [_complete(operation.id)])
+        finally:
+            del self._feeds[operation]
 
     async def _end(self, operation: SocketOperation, texts: list[bytes]) -> None:
         """Send the last messages of an operation, whose id is free from then on."""

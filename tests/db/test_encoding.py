@@ -8,7 +8,7 @@ import pytest
 from app import run_service
 from db.errors import StartError
 from db.move.copying import move
-from db.records import NewOrder, OrderItem
+from db.records import NewItem, NewOrder
 from db.tokens import Role
 from resolvers.orders import list_orders
 from server.settings import Settings
@@ -19,7 +19,7 @@ from tests.support.tokens import tokens_of
 
 pytestmark = pytest.mark.postgres
 
-PIZZA = NewOrder("día 🍕", (OrderItem("Crème brûlée 🍮", 1),), "🔑")
+PIZZA = NewOrder("día 🍕", (NewItem("Crème brûlée 🍮", 1),), "🔑")
 
 
 def with_encoding(cluster: Cluster, encoding: str) -> Iterator[PostgresDatabase]:

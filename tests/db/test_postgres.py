@@ -11,7 +11,7 @@ from sqlalchemy import Connection, event, make_url
 
 from app import run_service
 from db.errors import StartError, UnavailableError
-from db.records import NewOrder, OrderItem
+from db.records import NewItem, NewOrder
 from db.tables import access_metadata, metadata
 from execution.response import Response
 from execution.shared.answers import SharedAnswers
@@ -206,7 +206,7 @@ async def test_instance_that_vanishes_before_it_reads_an_answer_holds_up_nobody(
     open_service: OpenService, postgres: PostgresDatabase
 ) -> None:
     """Everybody sends again: what is stored already is more than sockets take on the way."""
-    items = tuple(OrderItem("x" * 100, 1) for _ in range(100))
+    items = tuple(NewItem("x" * 100, 1) for _ in range(100))
     orders = [NewOrder("1", items, f"{number}") for number in range(500)]
     async with open_service() as other, open_relay(postgres) as relay:
         settings = Settings.model_validate({"database_url": relay.url, "busy_timeout_ms": 100})

@@ -172,11 +172,11 @@ async def test_migration_may_copy_a_table_that_others_point_to(
         f"revision, down_revision = '9001', '{scripts().get_current_head()}'\n"
         "def upgrade():\n"
         "    with op.batch_alter_table('orders', recreate='always') as table:\n"
-        "        table.add_column(sa.Column('note', sa.String()))\n"
+        "        table.add_column(sa.Column('remark', sa.String()))\n"
     )
     engine = create_migration_engine(sqlite_file, busy_timeout_ms=100)
     await migrate(engine, str(sqlite_file), folder)
     await engine.dispose()
     with closing(sqlite3.connect(sqlite_file)) as witness:
-        assert witness.execute("SELECT id, note FROM orders").fetchall() == [(1, None)]
+        assert witness.execute("SELECT id, remark FROM orders").fetchall() == [(1, None)]
         assert witness.execute("PRAGMA foreign_key_check").fetchall() == []

@@ -193,9 +193,11 @@ async def test_committed_order_whose_answer_was_lost_is_published_before_the_nex
     """Another connection stands for a commit that succeeded and was reported as failed."""
     first = await service.writer.create_order(soup())
     database.change(
-        "INSERT INTO orders VALUES (2, 2, 'lost', 0, 'k')",
-        "INSERT INTO order_items VALUES (2, 0, 'Soup', 1)",
-        "INSERT INTO log_entries VALUES (2, 'order_created', 2, 0)",
+        "INSERT INTO orders (id, seq, table_name, created_at_us, idempotency_key) "
+        "VALUES (2, 2, 'lost', 0, 'k')",
+        "INSERT INTO order_items (order_id, position, name, quantity) VALUES (2, 0, 'Soup', 1)",
+        "INSERT INTO log_entries (seq, kind, order_id, created_at_us) "
+        "VALUES (2, 'order_created', 2, 0)",
         "UPDATE log_head SET last_seq = 2, last_order_id = 2",
     )
     third = await service.writer.create_order(soup())

@@ -9,10 +9,10 @@ from tests.support.databases import AnyDatabase
 KIND = "of_a_later_version"
 # Columns that this version doesn't name, in an order that is not that of readers.
 _LATER_TABLES = (
-    "ALTER TABLE orders ADD COLUMN note VARCHAR",
-    "ALTER TABLE orders ADD COLUMN version INTEGER NOT NULL DEFAULT 1",
-    "ALTER TABLE order_items ADD COLUMN station VARCHAR",
-    "ALTER TABLE log_entries ADD COLUMN detail VARCHAR",
+    "ALTER TABLE orders ADD COLUMN remark VARCHAR",
+    "ALTER TABLE orders ADD COLUMN covers INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE order_items ADD COLUMN price VARCHAR",
+    "ALTER TABLE log_entries ADD COLUMN device VARCHAR",
     "ALTER TABLE log_head ADD COLUMN open_orders INTEGER NOT NULL DEFAULT 0",
 )
 

@@ -1,6 +1,6 @@
 """Orders as tests place them."""
 
-from db.records import NewOrder, OrderItem
+from db.records import NewItem, NewOrder
 
 CREATE_ORDER = """
 mutation ($input: CreateOrderInput!) {
@@ -19,7 +19,7 @@ subscription ($after: String, $last: Int) {
 
 def soup(table: str = "1", key: str | None = None, quantity: int = 1) -> NewOrder:
     """An order of soup."""
-    return NewOrder(table, (OrderItem("Soup", quantity), OrderItem("Bread", 2)), key)
+    return NewOrder(table, (NewItem("Soup", quantity), NewItem("Bread", 2)), key)
 
 
 def soup_input(table: str = "1", key: str | None = None, quantity: int = 1) -> dict[str, object]:

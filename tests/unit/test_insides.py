@@ -81,7 +81,6 @@ INSIDES = {
         "StrawberryOptional",
         "get_object_definition",
     },
-    "strawberry.types.unset": {"UnsetType"},
     "graphql.execution.collect_fields": {
         "FieldDetails",
         "FragmentDetails",
@@ -90,6 +89,7 @@ INSIDES = {
     },
     "graphql.execution.values": {"VariableValues", "get_argument_values", "get_variable_values"},
     "graphql.type": {"is_required_input_field"},
+    "graphql.utilities.coerce_input_value": {"coerce_default_value"},
     "graphql.validation.rules": {"overlapping_fields_can_be_merged"},
     "graphql.validation.validate": {"ValidationAbortedError"},
 }

@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 from graphql import OperationType
 
-from db.records import EntryKind, LogEntry, LogHead, Order, OrderItem, to_datetime
+from db.records import EntryKind, LogEntry, LogHead, Order, to_datetime
 from execution.bounded import BoundedMap
 from execution.codes import Code
 from execution.documents.cache import DocumentCache
@@ -17,6 +17,7 @@ from execution.response import Response, executed
 from execution.shared.answers import SharedAnswers
 from execution.shared.events import SharedEvents
 from resolvers.context import Service
+from resolvers.order_created import OrderFeed
 from server.websocket.raw_requests import SubscribedRequest
 from tests.support.compiled import compiled
 from tests.support.orders import FOLLOW, soup
@@ -68,7 +69,7 @@ async def test_reader_that_asks_after_an_order_never_gets_the_answer_from_before
 ) -> None:
     """One asks; before it is answered an order is published; another asks."""
     answers, computed = SharedAnswers(service.log), list[int]()
-    order = Order(1, 1, "1", (OrderItem("Soup", 1),), to_datetime(0), "cursor")
+    order = Order(1, 1, "1", (), to_datetime(0), "cursor")
     before = asyncio.create_task(answer_of(service, answers, b"q", computed))
     await asyncio.sleep(0)
     await asyncio.sleep(0)  # it has looked at the log
@@ -115,10 +116,12 @@ async def test_event_is_encoded_once_for_all_screens_and_its_memory_is_bounded(
     await asyncio.gather(*(service.writer.create_order(soup()) for _ in range(1000)))
     entries = await service.log.read(0, 1000)
     events = SharedEvents(max_bytes=100_000)
-    assert events.response(field, entries[-1]) is events.response(field, entries[-1])
+    assert events.response(field, entries[-1], OrderFeed.value_of) is events.response(
+        field, entries[-1], OrderFeed.value_of
+    )
     tracemalloc.start()
     for entry in entries:
-        events.response(field, entry)
+        events.response(field, entry, OrderFeed.value_of)
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert 50_000 < taken <= 120_000  # the table itself grows in steps

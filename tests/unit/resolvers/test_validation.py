@@ -6,13 +6,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from db.records import NewOrder, OrderItem
+from db.records import NewItem, NewOrder
 from resolvers.text import trimmed
 from resolvers.validation import BadUserInputError, OrderErrorCode, validate_order, validate_table
+from schema.inputs import OrderItemInput
 
 ANY_TEXT = st.text(st.characters(codec=None)) | st.text("\ud800\x00\t \n\u200b\u200d", max_size=3)
 ANY_INT = st.integers(-(2**31), 2**31 - 1)
-ITEMS = st.lists(st.builds(OrderItem, ANY_TEXT, ANY_INT), max_size=130)
+ITEMS = st.lists(st.builds(OrderItemInput, name=ANY_TEXT, quantity=ANY_INT), max_size=130)
 
 
 def is_good(text: str, limit: int) -> bool:
@@ -22,12 +23,12 @@ def is_good(text: str, limit: int) -> bool:
 
 
 @given(ANY_TEXT, ITEMS, st.none() | ANY_TEXT)
-@example("x" * 64, [OrderItem("y" * 100, 999)] * 100, "z" * 128)
-@example("x" * 65, [OrderItem("y" * 101, 1000)] * 101, "z" * 129)
+@example("x" * 64, [OrderItemInput(name="y" * 100, quantity=999)] * 100, "z" * 128)
+@example("x" * 65, [OrderItemInput(name="y" * 101, quantity=1000)] * 101, "z" * 129)
 @example("", [], "")
-@example("🍜", [OrderItem("Crème brûlée", 1)], None)
+@example("🍜", [OrderItemInput(name="Crème brûlée", quantity=1)], None)
 def test_order_is_accepted_exactly_if_every_field_is_within_its_limits(
-    table: str, items: list[OrderItem], key: str | None
+    table: str, items: list[OrderItemInput], key: str | None
 ) -> None:
     result = validate_order(table, items, key)
     bad_fields = {
@@ -52,12 +53,16 @@ def test_order_is_accepted_exactly_if_every_field_is_within_its_limits(
             assert error.message.startswith(f"{error.field} ")
             error.message.encode()
     else:
-        lines = tuple(OrderItem(trimmed(item.name), item.quantity) for item in items)
+        lines = tuple(NewItem(trimmed(item.name), item.quantity) for item in items)
         assert result == NewOrder(trimmed(table), lines, key)
 
 
 def test_each_error_has_its_code_and_names_its_limit() -> None:
-    items = [OrderItem(" ", 0), OrderItem("a\x07", 1), OrderItem("x" * 101, 2**31 - 1)]
+    items = [
+        OrderItemInput(name=" ", quantity=0),
+        OrderItemInput(name="a\x07", quantity=1),
+        OrderItemInput(name="x" * 101, quantity=2**31 - 1),
+    ]
     found = validate_order("t" * 65, items, "k" * 129)
     assert isinstance(found, list)
     assert [(error.field, error.code.name, error.message) for error in found] == [
@@ -89,7 +94,7 @@ def test_each_error_has_its_code_and_names_its_limit() -> None:
 
 @pytest.mark.parametrize("blank", ["\u00a0\u2003\u200b", "\u3164", "\ufe0f", "\u2800 \u2063"])
 def test_names_that_show_nothing_are_blank(blank: str) -> None:
-    found = validate_order(blank, [OrderItem(blank, 1)], blank)
+    found = validate_order(blank, [OrderItemInput(name=blank, quantity=1)], blank)
     assert isinstance(found, list)
     # The key is compared exactly, and read by nobody.
     assert [(error.field, error.code.name) for error in found] == [
@@ -101,7 +106,7 @@ def test_names_that_show_nothing_are_blank(blank: str) -> None:
 
 
 def test_huge_list_is_refused_without_an_error_for_each_item() -> None:
-    found = validate_order("1", [OrderItem("", 0)] * 1_000_000, None)
+    found = validate_order("1", [OrderItemInput(name="", quantity=0)] * 1_000_000, None)
     assert isinstance(found, list)
     assert found[0].code is OrderErrorCode.TOO_MANY_ITEMS
     assert len(found) == 201
